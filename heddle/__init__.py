@@ -1,0 +1,1 @@
+"""The front: the `heddle` command and the local stack it starts."""

@@ -1,0 +1,1 @@
+"""The river: moves records between topics and never looks at a pixel."""

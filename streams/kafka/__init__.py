@@ -1,0 +1,1 @@
+"""The one door to confluent-kafka for everything but the public client."""
