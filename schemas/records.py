@@ -389,8 +389,6 @@ class TenantChanged:
     """Longest side."""
     variations_max: int | None = None
     consent: bool = False
-    intake: tuple[str, ...] = ()
-    """Intake topics this tenant may be named on; empty means every one."""
     active: bool = True
 
 
