@@ -1,0 +1,260 @@
+"""A deterministic engine for tests of everything else: real tiles, no model, no torch.
+
+It draws a flat-coloured pattern from (prompt hash, seed, lattice) that truly repeats by its
+lattice, the same bytes on every machine, in about a millisecond. It keeps every promise of
+`Engine` (batches, cancels between steps, bad rows beside good ones, measured time). It refuses to
+be pretty, and it is no fallback: nobody gets its tiles unless a setting says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Hashable, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.checks import check
+from inference.engine import (
+    Batch,
+    Cancelled,
+    Ended,
+    ModelCard,
+    OnStep,
+    Pixels,
+    Row,
+    Tile,
+)
+from inference.meter import Meter
+from inference.shares import weight
+from schemas.errors import Rejected
+
+Floats = npt.NDArray[np.float64]
+
+CARD: Final = ModelCard(
+    family="stand-in",
+    version="1",
+    tile_px=256,
+    size_multiple_px=8,
+    size_px_min=32,
+    size_px_max=4096,
+    steps=4,
+    guidance=1.0,
+    licence="Apache-2.0",
+)
+MODEL_HASH: Final = hashlib.sha256(b"heddle stand-in 1").hexdigest()
+
+_WAVES: Final = 24
+_WAVES_PER_TILE: Final = (6, 11)
+"""Waves per tile, fewest and most: many slanted waves make every line of pixels cross about the
+same number of edges, so that the wrap is a line like any other and no gate trips by bad luck."""
+_COLOURS: Final = 4
+_DRAFTS_MAX: Final = 16
+
+
+class StandIn:
+    """`Engine` without a model.
+
+    `step_ms` is slept once per denoising step, whatever the number of rows: a machine on which
+    batching is free. Rows for which `flawed` answers True get a tile that does not repeat.
+    """
+
+    def __init__(
+        self,
+        *,
+        rows_max: int = 8,
+        step_ms: float = 0.0,
+        flawed: Callable[[Row], bool] | None = None,
+    ) -> None:
+        self.rows_max = rows_max
+        self._step_ms = step_ms
+        self._flawed = flawed
+        self._meter = Meter()
+
+    def key(self, row: Row) -> Hashable:
+        """As `Engine.key`. Any model and adapter name is taken."""
+        check(row, CARD)
+        return (row.model, row.width_px, row.height_px, row.adapters)
+
+    def warm(self) -> None:
+        """As `Engine.warm`. Nothing to load."""
+
+    def models(self) -> tuple[ModelCard, ...]:
+        """As `Engine.models`."""
+        return (CARD,)
+
+    def close(self) -> None:
+        """As `Engine.close`."""
+
+    def run(
+        self,
+        rows: Sequence[Row],
+        *,
+        cancelled: Cancelled,
+        on_step: OnStep | None = None,
+    ) -> Batch:
+        """As `Engine.run`."""
+        if not 1 <= len(rows) <= self.rows_max:
+            msg = f"{len(rows)} rows, this engine takes 1 .. {self.rows_max}"
+            raise ValueError(msg)
+        ends: dict[int, Tile | Ended] = {}
+        for slot, row in enumerate(rows):
+            try:
+                check(row, CARD)
+            except Rejected as refusal:
+                ends[slot] = _refused(row, refusal)
+        self._denoise(rows, ends, cancelled=cancelled, on_step=on_step)
+        left = [slot for slot in range(len(rows)) if slot not in ends]
+        with self._meter.stretch("decode", [_weighed(rows[slot]) for slot in left]):
+            for slot in left:
+                ends[slot] = self._tile(rows[slot], batch_rows=len(rows), batch_slot=slot)
+        return Batch(
+            ends=tuple(ends[slot] for slot in range(len(rows))),
+            forwards=self._meter.take(),
+        )
+
+    def _denoise(
+        self,
+        rows: Sequence[Row],
+        ends: dict[int, Tile | Ended],
+        *,
+        cancelled: Cancelled,
+        on_step: OnStep | None,
+    ) -> None:
+        running = [slot for slot in range(len(rows)) if slot not in ends]
+        steps_most = max((_steps(rows[slot]) for slot in running), default=0)
+        for done in range(steps_most):
+            for slot in running:
+                if cancelled(rows[slot].pattern_id):
+                    ends[slot] = _cancelled(rows[slot])
+            running = [s for s in running if s not in ends and _steps(rows[s]) > done]
+            if not running:
+                return
+            with self._meter.stretch("denoise", [_weighed(rows[slot]) for slot in running]):
+                if self._step_ms:
+                    time.sleep(self._step_ms / 1000)
+            if on_step:
+                on_step(done + 1, steps_most)
+
+    def _tile(self, row: Row, *, batch_rows: int, batch_slot: int) -> Tile:
+        pixels = draw(
+            hashlib.sha256(row.prompt.encode("utf-8", "surrogatepass")).digest(),
+            row.seed,
+            lattice=row.lattice,
+            width_px=row.width_px,
+            height_px=row.height_px,
+        )
+        if self._flawed and self._flawed(row):
+            pixels[:, : row.width_px // 2] //= 2
+        return Tile(
+            pattern_id=row.pattern_id,
+            attempt=row.attempt,
+            pixels=pixels,
+            model_hash=MODEL_HASH,
+            versions={"numpy": np.__version__},
+            steps=_steps(row),
+            guidance=_guidance(row),
+            solver="stand-in",
+            batch_rows=batch_rows,
+            batch_slot=batch_slot,
+        )
+
+
+def draw(prompt_sha256: bytes, seed: int, *, lattice: str, width_px: int, height_px: int) -> Pixels:
+    """The tile of a prompt hash and a seed, (height_px, width_px, 3).
+
+    A sum of waves of the lattice's own frequencies, cut into flat colours. A frequency (kx, ky) in
+    waves per tile belongs to a lattice when it turns whole circles along both of its translations:
+    (W, 0) and (0, H) for straight, (W, H/2) and (0, H) for half-drop, (W, 0) and (W/2, H) for
+    brick.
+    """
+    for draft in range(_DRAFTS_MAX):
+        text = b"%s %d %s %d" % (prompt_sha256, seed, lattice.encode(), draft)
+        band, colours = _draft(text, lattice=lattice, width_px=width_px, height_px=height_px)
+        if _calm(band, lattice):
+            break
+    return colours[band]
+
+
+def _draft(text: bytes, *, lattice: str, width_px: int, height_px: int) -> tuple[Pixels, Pixels]:
+    """Which band every pixel lies in, (height_px, width_px), and the bands' colours."""
+    dice = np.frombuffer(hashlib.shake_256(text).digest(4 * _WAVES + 4 * _COLOURS), np.uint8)
+    first = dice[: 4 * _WAVES].reshape(_WAVES, 4) / 256.0
+    kx, ky = _frequencies(first, lattice)
+    phase = first[:, 2] * 2 * np.pi
+    reach = 0.5 + first[:, 3]
+    turn_x = 2 * np.pi * np.outer((np.arange(width_px) + 0.5) / width_px, kx)
+    turn_y = 2 * np.pi * np.outer((np.arange(height_px) + 0.5) / height_px, ky) + phase
+    field = (np.cos(turn_y) * reach) @ np.cos(turn_x).T
+    field -= (np.sin(turn_y) * reach) @ np.sin(turn_x).T
+    spread = float(np.sqrt((reach**2).sum() / 2))
+    band = np.zeros(field.shape, np.uint8)
+    for limit in (-0.6, 0.05, 0.7):
+        band += field > limit * spread
+    return band, _palette(dice[4 * _WAVES :])
+
+
+def _calm(band: Pixels, lattice: str) -> bool:
+    """Whether no more edges run along the wrap than along the average line of pixels."""
+    height_px, width_px = band.shape
+    left = np.roll(band[:, 0], height_px // 2 if lattice == "half-drop" else 0)
+    top = np.roll(band[0], width_px // 2 if lattice == "brick" else 0)
+    along_y = float(np.mean(band[:, -1] != left)) / float(np.mean(band[:, 1:] != band[:, :-1]))
+    along_x = float(np.mean(band[-1] != top)) / float(np.mean(band[1:] != band[:-1]))
+    return along_y <= 1 and along_x <= 1
+
+
+def _frequencies(dice: Floats, lattice: str) -> tuple[Floats, Floats]:
+    """Waves per tile along x and y, directions all round, on the lattice's own grid."""
+    fewest, most = _WAVES_PER_TILE
+    radius = fewest + (most - fewest) * dice[:, 0]
+    # Even steps of direction, each a little off: every tile has edges of every slant.
+    angle = np.pi * (np.arange(_WAVES) + dice[:, 1]) / _WAVES
+    kx, ky = np.rint(radius * np.cos(angle)), np.rint(radius * np.sin(angle))
+    if lattice == "half-drop":
+        kx = kx + (ky % 2) / 2
+    elif lattice == "brick":
+        ky = ky + (kx % 2) / 2
+    return kx, ky
+
+
+def _palette(dice: npt.NDArray[np.uint8]) -> Pixels:
+    """Four colours from dark to light or back: neighbouring bands differ by about the same."""
+    lightness = np.array([40, 100, 160, 220])
+    tint = dice[: 3 * _COLOURS].reshape(_COLOURS, 3).astype(np.int64) % 61 - 30
+    colours = (lightness[:, None] + tint).astype(np.uint8)
+    return colours[::-1] if dice[-1] % 2 else colours
+
+
+def _steps(row: Row) -> int:
+    return CARD.steps if row.steps is None else row.steps
+
+
+def _guidance(row: Row) -> float:
+    return CARD.guidance if row.guidance is None else row.guidance
+
+
+def _weighed(row: Row) -> tuple[Row, int]:
+    return row, weight(row.width_px, row.height_px, _guidance(row))
+
+
+def _refused(row: Row, refusal: Rejected) -> Ended:
+    return Ended(
+        pattern_id=row.pattern_id,
+        attempt=row.attempt,
+        outcome="rejected",
+        reason=refusal.reason,
+        field=refusal.field,
+        limit=refusal.limit,
+    )
+
+
+def _cancelled(row: Row) -> Ended:
+    return Ended(
+        pattern_id=row.pattern_id,
+        attempt=row.attempt,
+        outcome="cancelled",
+        reason="cancelled",
+    )
