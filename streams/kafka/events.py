@@ -62,7 +62,7 @@ class Events:
 
 
 def key_of(record: Record) -> str:
-    """The record key of DESIGN's contracts: request id, worker incarnation, tenant or book entry."""
+    """The record key: request id, worker incarnation, tenant or book entry, by record."""
     match record:
         case records.UsageMeasured():
             return record.incarnation

@@ -1,0 +1,96 @@
+"""What the runner asks of a stage, and what a stage answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from schemas.errors import Rejected
+    from streams.kafka.message import Message, Output, Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one runner; every wait, queue, retry and batch has its own."""
+
+    in_flight_max: int = 64
+    """Records taken and not finished."""
+    records_max: int = 500
+    """Records of one poll."""
+    tries_max: int = 8
+    """Attempts of one record whose failure may pass."""
+    backoff_ms: int = 500
+    """Wait before the second attempt; doubles."""
+    backoff_ms_max: int = 30_000
+    deaths_max: int = 3
+    """Deaths of a worker with one record alone in flight before that record is put aside."""
+    breaker_errors_max: int = 5
+    """Unexpected errors or exhausted retries in a row before the stage pauses itself."""
+    probe_ms: int = 10_000
+    """While paused by the breaker: one record at this interval."""
+    commit_ms: int = 1_000
+    drain_ms_max: int = 25_000
+    """For what is in flight when told to stop."""
+    revoke_ms_max: int = 10_000
+    """For what is in flight on partitions that move to another worker."""
+    idle_poll_ms: int = 500
+    busy_poll_ms: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How one submitted record ended. With neither outputs nor error it simply ended."""
+
+    place: Place
+    outputs: tuple[Output, ...] = ()
+    error: Exception | None = None
+    """Rejected, Transient, or anything else for the unexpected."""
+    outcome: str = "done"
+    """For counting: done, or repeated when the shelf had it already."""
+
+
+class Stage(Protocol):
+    """One stage on the runner. Every method is called on the runner's thread."""
+
+    name: str
+
+    def open(self) -> None:
+        """Get ready for the first record. Raises Unusable."""
+
+    def submit(self, message: Message) -> None:
+        """Begin one record. Raises Busy (offer it again), Rejected, Transient. Never blocks long."""
+
+    def collect(self) -> Sequence[Ending]:
+        """What has ended since the last call. Never blocks."""
+
+    def asides(self) -> Sequence[Output]:
+        """Outputs that belong to no record: usage. Never blocks."""
+
+    def failure(self, message: Message, refused: Rejected, *, attempts: int) -> Output | None:
+        """The PatternFailed of a refused record; None where no request id can be read."""
+
+    def surrender(self, places: Collection[Place] | None) -> Sequence[Place]:
+        """Give back what was not begun (of these places; None: of all). It will be redone."""
+
+    def close(self, *, timeout_s: float) -> None:
+        """Stop threads and processes within the timeout."""
+
+
+class Work(Protocol):
+    """One record at a time, blocking: a stage that a pool of threads can carry."""
+
+    name: str
+
+    def open(self) -> None:
+        """Get ready for the first record. Raises Unusable."""
+
+    def __call__(self, message: Message) -> Sequence[Output]:
+        """Do it. Raises Rejected, Transient; anything else counts as unexpected."""
+
+    def failure(self, message: Message, refused: Rejected, *, attempts: int) -> Output | None:
+        """The PatternFailed of a refused record; None where no request id can be read."""
+
+    def close(self) -> None:
+        """Let go of what it holds."""

@@ -1,0 +1,73 @@
+"""When to try again and when to stop trying: backoff and breaker. Pure; time is handed in."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streams.kafka.message import Message
+    from streams.loop.stage import Limits
+
+
+def backoff_ms(limits: Limits, attempt: int, *, wished_ms: int = 0) -> int:
+    """Wait after the failed `attempt` (1, 2, ...): doubling, bounded, never below the wish."""
+    doubled = limits.backoff_ms * 2 ** min(attempt - 1, 30)
+    return max(min(doubled, limits.backoff_ms_max), wished_ms)
+
+
+@dataclass(slots=True)
+class Retries:
+    """Records that wait for their next attempt, earliest first."""
+
+    _heap: list[tuple[float, int, Message]] = field(default_factory=list)
+    _order: int = 0
+
+    def put(self, message: Message, *, due_ms: float) -> None:
+        """Keep a record until `due_ms`."""
+        self._order += 1
+        heapq.heappush(self._heap, (due_ms, self._order, message))
+
+    def due(self, *, now_ms: float) -> list[Message]:
+        """Take out everything whose time has come."""
+        ready = []
+        while self._heap and self._heap[0][0] <= now_ms:
+            ready.append(heapq.heappop(self._heap)[2])
+        return ready
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Pauses a stage that keeps failing, so that a bad deploy does not drain a topic.
+
+    Only the unexpected and exhausted retries count; a refusal of bad input never does.
+    """
+
+    errors_max: int
+    probe_ms: int
+    _errors: int = 0
+    _next_probe_ms: float = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the stage is paused."""
+        return self._errors >= self.errors_max
+
+    def failed(self, *, now_ms: float) -> None:
+        """One more in a row."""
+        self._errors += 1
+        self._next_probe_ms = now_ms + self.probe_ms
+
+    def succeeded(self) -> None:
+        """The row is broken: go on."""
+        self._errors = 0
+
+    def admits(self, *, now_ms: float, in_flight: int) -> bool:
+        """Whether a record may begin now; while open, one probe at a time and per interval."""
+        if not self.is_open:
+            return True
+        if in_flight or now_ms < self._next_probe_ms:
+            return False
+        self._next_probe_ms = now_ms + self.probe_ms
+        return True
