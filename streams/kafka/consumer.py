@@ -50,9 +50,10 @@ class Share(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """Where a group stands in one partition; offset None where it never committed."""
+    """Where a group goes on in one partition."""
 
-    offset: int | None
+    offset: int
+    """Committed; the first offset there is where nothing was, or nothing valid any more."""
     metadata: str
 
 
@@ -68,8 +69,8 @@ class Commit:
 class Rebalance(NamedTuple):
     """Called inside `take`, on its thread, when partitions come and go."""
 
-    assigned: Callable[[dict[Share, Committed]], dict[Share, int]]
-    """Gets what the group committed, answers where to start; may answer with an earlier one."""
+    assigned: Callable[[dict[Share, Committed]], None]
+    """Gets where each new partition goes on."""
     revoked: Callable[[Sequence[Share]], None]
     """Last chance to finish and commit."""
     lost: Callable[[Sequence[Share]], None]
@@ -156,22 +157,11 @@ class Intake:
             return
         with broker_errors():
             answered = consumer.committed(parts, timeout=ANSWER_S_MAX)
-        known = {
-            Share(part.topic, part.partition): Committed(
-                None if part.offset == OFFSET_INVALID else part.offset, part.metadata or ""
-            )
-            for part in answered
-        }
-        starts = self._rebalance.assigned(known)
+        known = {Share(part.topic, part.partition): _start(consumer, part) for part in answered}
         for part in parts:
-            start = starts.get(Share(part.topic, part.partition))
-            part.offset = self._first(consumer, part) if start is None else start
+            part.offset = known[Share(part.topic, part.partition)].offset
+        self._rebalance.assigned(known)
         consumer.incremental_assign(parts)
-
-    @staticmethod
-    def _first(consumer: Any, part: TopicPartition) -> int:
-        first, _ = consumer.get_watermark_offsets(part, timeout=ANSWER_S_MAX)
-        return int(first)
 
     def _on_revoke(self, consumer: Any, parts: list[TopicPartition]) -> None:
         if self._rebalance is not None:
@@ -206,6 +196,15 @@ def _config(connection: Connection, group: str, client_id: str) -> dict[str, Any
             "session.timeout.ms": SESSION_MS,
         }
     return own | connection.config(client_id=client_id)
+
+
+def _start(consumer: Any, part: TopicPartition) -> Committed:
+    """Where to go on; a topic that was made anew may have ended before the committed offset."""
+    with broker_errors():
+        first, end = consumer.get_watermark_offsets(part, timeout=ANSWER_S_MAX)
+    if part.offset == OFFSET_INVALID or not first <= part.offset <= end:
+        return Committed(int(first), "")
+    return Committed(int(part.offset), part.metadata or "")
 
 
 def _message(raw: Any) -> Message | None:

@@ -57,10 +57,10 @@ class Stage(Protocol):
     name: str
 
     def open(self) -> None:
-        """Get ready for the first record. Raises Unusable."""
+        """Get ready for the first record; `ready` may follow later. Raises Unusable."""
 
     def submit(self, message: Message) -> None:
-        """Begin one record. Raises Busy (offer it again), Rejected, Transient. Never blocks long."""
+        """Begin one record. Never blocks long. Raises Busy (offer again), Rejected, Transient."""
 
     def collect(self) -> Sequence[Ending]:
         """What has ended since the last call. Never blocks."""

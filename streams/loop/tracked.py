@@ -10,7 +10,22 @@ from streams.kafka.consumer import Commit, Committed, Share
 from streams.kafka.offsets import PartitionLedger, read
 
 if TYPE_CHECKING:
-    from streams.kafka.message import Message
+    from streams.kafka.message import Message, Place
+
+
+@dataclass(slots=True)
+class InFlight:
+    """A record that has begun."""
+
+    message: Message
+    taken_ms: float
+    """Monotonic clock."""
+    attempts: int = 1
+
+
+def share_of(place: Place) -> Share:
+    """The partition a record lies in."""
+    return Share(place.topic, place.partition)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def backoff_ms(limits: Limits, attempt: int, *, wished_ms: int = 0) -> int:
     """Wait after the failed `attempt` (1, 2, ...): doubling, bounded, never below the wish."""
-    doubled = limits.backoff_ms * 2 ** min(attempt - 1, 30)
+    doubled: int = limits.backoff_ms << min(attempt - 1, 30)
     return max(min(doubled, limits.backoff_ms_max), wished_ms)
 
 
