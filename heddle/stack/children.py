@@ -10,10 +10,16 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
+
+PYTHON: Final = (sys.executable, "-P")
+"""This environment's interpreter, with the folder a command was typed in kept out of the import
+path: a user's folder may hold a `client/` or a `schemas/` of its own."""
 
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.02
@@ -25,7 +31,35 @@ def spawn(
     argv: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path | None = None
 ) -> subprocess.Popen[bytes]:
     """Start `argv` with stdout and stderr appended to `log`; OSError when it cannot be started."""
+    return _start(argv, env=env, log=log, cwd=cwd, parent_death=signal.SIGKILL)
+
+
+def spawn_apart(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    log: Path,
+    parent_death: signal.Signals | None = None,
+) -> subprocess.Popen[bytes]:
+    """As `spawn`, but the child outlives its parent, or is sent `parent_death` when that ends."""
+    return _start(argv, env=env, log=log, cwd=None, parent_death=parent_death)
+
+
+def _start(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    log: Path,
+    cwd: Path | None,
+    parent_death: signal.Signals | None,
+) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
+
+    def leash() -> None:
+        """Runs in the child between fork and exec."""
+        if parent_death is not None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, parent_death, 0, 0, 0)
+
     with log.open("ab") as out:
         return subprocess.Popen(
             list(argv),
@@ -35,7 +69,8 @@ def spawn(
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            # Safe here: one system call through a library that is already loaded.
+            preexec_fn=leash,  # noqa: PLW1509
         )
 
 
@@ -62,8 +97,3 @@ def end(child: subprocess.Popen[bytes], *, grace_s: float) -> int:
     while not has_exited(child) and time.monotonic() < deadline_s:
         time.sleep(_POLL_S)
     return reap(child)
-
-
-def _die_with_parent() -> None:
-    """Runs in the child between fork and exec."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

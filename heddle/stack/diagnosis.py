@@ -24,9 +24,12 @@ KNOWN: Final = (
 """What to look for in a log, and what a person can do about it."""
 
 
-def from_log(log: Path) -> str:
-    """One line: the known cause if the end of `log` shows one, else its last line; names `log`."""
-    tail = _tail(log)
+def from_log(log: Path, *, since_bytes: int = 0) -> str:
+    """One line: the known cause if the end of `log` shows one, else its last line; names `log`.
+
+    `since_bytes`: what the log held before, and what is therefore no news.
+    """
+    tail = _tail(log, since_bytes)
     for sign, advice in KNOWN:
         if sign in tail:
             return f"{advice} (log: {log})"
@@ -39,7 +42,9 @@ def require_room(folder: Path, *, free_bytes_min: int, what: str) -> None:
     """Unusable when the disk under `folder` has less than `free_bytes_min` left for `what`."""
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < free_bytes_min:
-        raise Unusable(full_disk(folder, free_bytes=free_bytes, need_bytes=free_bytes_min, what=what))
+        raise Unusable(
+            full_disk(folder, free_bytes=free_bytes, need_bytes=free_bytes_min, what=what)
+        )
 
 
 def full_disk(folder: Path, *, free_bytes: int, need_bytes: int, what: str) -> str:
@@ -51,11 +56,13 @@ def full_disk(folder: Path, *, free_bytes: int, need_bytes: int, what: str) -> s
     )
 
 
-def _tail(log: Path) -> str:
+def _tail(log: Path, since_bytes: int) -> str:
     try:
         with log.open("rb") as opened:
             size_bytes = os.fstat(opened.fileno()).st_size
-            opened.seek(max(0, size_bytes - _TAIL_BYTES_MAX))
+            # A log cut meanwhile is shorter than it was: then all of it is news.
+            start = since_bytes if since_bytes <= size_bytes else 0
+            opened.seek(max(start, size_bytes - _TAIL_BYTES_MAX))
             return opened.read(_TAIL_BYTES_MAX).decode("utf-8", errors="replace")
     except OSError as reason:
         return f"its log cannot be read: {reason.strerror}"

@@ -178,7 +178,11 @@ def running(folder: Path, *, port: int = 0, libs: Path = DEFAULT_LIBS) -> Iterat
 
 
 def wait_ready(
-    node: KafkaNode, child: subprocess.Popen[bytes], *, timeout_s: float = _START_S_MAX
+    node: KafkaNode,
+    child: subprocess.Popen[bytes],
+    *,
+    timeout_s: float = _START_S_MAX,
+    since_bytes: int = 0,
 ) -> None:
     """Return when the broker answers; Unusable, with the reason from its log, when it does not."""
     deadline_s = time.monotonic() + timeout_s
@@ -191,7 +195,7 @@ def wait_ready(
         ):
             return
         time.sleep(0.1)
-    raise Unusable(f"Kafka did not start: {diagnosis.from_log(node.log)}")
+    raise Unusable(f"Kafka did not start: {diagnosis.from_log(node.log, since_bytes=since_bytes)}")
 
 
 def _start_somewhere(
@@ -209,11 +213,10 @@ def _start_somewhere(
             libs=libs,
         )
         prepare(node)
-        child = children.spawn(
-            argv(node), env=environment(), log=folder / "kafka.out", cwd=node.folder
-        )
+        since_bytes = node.log.stat().st_size if node.log.exists() else 0
+        child = children.spawn(argv(node), env=environment(), log=node.log, cwd=node.folder)
         try:
-            wait_ready(node, child)
+            wait_ready(node, child, since_bytes=since_bytes)
         except BaseException as reason:
             children.end(child, grace_s=_STOP_S_MAX)
             if not isinstance(reason, Unusable) or attempt == tries:

@@ -31,9 +31,9 @@ def free_ports(count: int) -> tuple[int, ...]:
                 break
             # Not a secret: only spreads neighbours apart.
             port = random.randrange(_LOWEST_PORT, above)  # noqa: S311
-            taken = _bind(port)
-            if taken is not None:
-                held.enter_context(closing(taken))
+            bound = _bind(port)
+            if bound is not None:
+                held.enter_context(closing(bound))
                 found.append(port)
     if len(found) < count:
         raise Unusable(
@@ -45,9 +45,7 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 def require_free(port: int, *, what: str, setting: str) -> None:
     """Unusable (EXIT_PORT_TAKEN) when `port` is taken; the message says how to choose another."""
-    taken = _bind(port)
-    if taken is not None:
-        taken.close()
+    if is_free(port):
         return
     raise Unusable(
         f"port {port} on {LOOPBACK}, wanted for {what}, is taken: stop the process that holds it"
@@ -55,6 +53,14 @@ def require_free(port: int, *, what: str, setting: str) -> None:
         " or leave it unset to have a free one chosen",
         exit_code=EXIT_PORT_TAKEN,
     )
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on `port` now."""
+    bound = _bind(port)
+    if bound is not None:
+        bound.close()
+    return bound is not None
 
 
 def port_answers(port: int, *, timeout_s: float) -> bool:

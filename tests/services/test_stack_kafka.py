@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from heddle.stack import kafka
 from schemas.errors import EXIT_PORT_TAKEN, Unusable
@@ -43,9 +44,9 @@ def test_taken_port_is_named(tmp_path: Path) -> None:
     """A configured port that somebody holds is refused before the JVM starts, with advice."""
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
+        started = kafka.running(tmp_path, port=port)
         with pytest.raises(Unusable, match=rf"port {port} .*HEDDLE_KAFKA_PORT") as refused:
-            with kafka.running(tmp_path, port=port):
-                pass
+            started.__enter__()
     assert refused.value.exit_code == EXIT_PORT_TAKEN
 
 
