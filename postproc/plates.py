@@ -1,0 +1,141 @@
+"""From a picture to plates: which ink prints where, at the tile's size and enlarged.
+
+The edge between navy and white passes through every grey. Mapped pixel by pixel it would print a
+grey outline, so a pixel on an edge may only become an ink that lies flat beside it; and specks of
+one or two pixels become their surroundings. Both look across the wrap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from postproc.colour import Bytes, oklab_planes
+from postproc.lattice import Lattice, wrap_pad
+from postproc.palette import Palette, find_palette, flatness, map_to_inks, with_coverage
+
+EDGE_REACH_PX: Final = 4
+"""How far from its flat areas an edge's pixels may be, at the tile's size."""
+ENLARGED_REACH_PX: Final = 2
+"""How far an enlarged edge may move from where the tile has it, in the tile's pixels."""
+SPECK_PX_MAX: Final = 2
+"""Pixels of one ink in a 3 x 3 square up to which the middle one counts as a speck."""
+MIX_DISTANCE: Final = 0.04
+"""OKLab distance from the line between two inks up to which a colour is a mix of them."""
+COVERAGE_MIN: Final = 0.001
+FLAT_MIN: Final = float(np.exp(-1))
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """Inks and the map [H, W] uint8 of which ink is where; every ink of the palette is used."""
+
+    palette: Palette
+    index_map: Bytes
+
+
+def separate(rgb: Bytes, lattice: Lattice, *, colours_max: int, seed: int = 0) -> Separation:
+    """At most `colours_max` inks for the 8-bit RGB tile [H, W, 3], and where each prints."""
+    palette = find_palette(rgb, lattice, colours_max=colours_max, seed=seed)
+    while True:
+        index_map = _cleaned(rgb, palette, lattice)
+        counted = with_coverage(palette, index_map)
+        kept = tuple(ink for ink in counted.inks if ink.coverage >= COVERAGE_MIN)
+        if len(kept) == len(palette.inks):
+            return _by_coverage(counted, index_map)
+        palette = Palette(inks=kept)
+
+
+def enlarge(
+    separation: Separation, picture: Bytes, lattice: Lattice, *, despeckle: bool = True
+) -> Bytes:
+    """The index map of `picture` [h, w, 3], an enlargement of the separated tile.
+
+    Edges follow the picture, to fractions of the tile's pixels; inks come from the separation.
+    """
+    small = separation.index_map
+    count = len(separation.palette.inks)
+    near = _present(small, count, lattice, reach_px=ENLARGED_REACH_PX)
+    rows = np.arange(picture.shape[0]) * small.shape[0] // picture.shape[0]
+    columns = np.arange(picture.shape[1]) * small.shape[1] // picture.shape[1]
+    allowed = near.take(rows, axis=1).take(columns, axis=2)
+    index_map = map_to_inks(picture, separation.palette, allowed=allowed)
+    return without_specks(index_map, count, lattice) if despeckle else index_map
+
+
+def without_specks(index_map: Bytes, count: int, lattice: Lattice) -> Bytes:
+    """The map after pixels that stand alone, or in twos, took the commonest ink around them."""
+    padded = wrap_pad(index_map, lattice, margin_px=1)
+    own = np.zeros(index_map.shape, dtype=np.uint8)
+    most = np.zeros(index_map.shape, dtype=np.uint8)
+    commonest = np.zeros_like(index_map)
+    for ink in range(count):
+        around = _box_sum(padded == ink, 1)
+        here = index_map == ink
+        own[here] = around[here]
+        larger = around > most
+        commonest[larger] = ink
+        np.maximum(most, around, out=most)
+    return np.where(own <= SPECK_PX_MAX, commonest, index_map)
+
+
+def _cleaned(rgb: Bytes, palette: Palette, lattice: Lattice) -> Bytes:
+    """The index map of the tile, edges given to inks beside them unless they are inks themselves.
+
+    A thin outline is all edge; it keeps its ink because its colour is no mix of what lies beside.
+    """
+    count = len(palette.inks)
+    flat = flatness(rgb, lattice) > FLAT_MIN
+    marked = np.where(flat, map_to_inks(rgb, palette), np.uint8(255))
+    allowed = _present(marked, count, lattice, reach_px=EDGE_REACH_PX)
+    rows, columns = np.nonzero(~flat)
+    mixed = _mixed(rgb[rows, columns], palette, allowed[:, rows, columns])
+    allowed[:, rows[~mixed], columns[~mixed]] = True
+    index_map = map_to_inks(rgb, palette, allowed=allowed)
+    return without_specks(index_map, count, lattice)
+
+
+def _mixed(rgb: Bytes, palette: Palette, allowed: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """[m] of bool: is each colour [m, 3] a mix of two inks allowed [n, m] there?"""
+    colours = oklab_planes(rgb)
+    mixed = np.zeros(len(rgb), dtype=bool)
+    ends = [np.array(ink.oklab, dtype=np.float32)[:, None] for ink in palette.inks]
+    for first, second in combinations(range(len(ends)), 2):
+        way = ends[second] - ends[first]
+        along = ((colours - ends[first]) * way).sum(axis=0) / max(float((way**2).sum()), 1e-9)
+        nearest = ends[first] + np.clip(along, 0, 1) * way
+        close = ((colours - nearest) ** 2).sum(axis=0) < MIX_DISTANCE**2
+        mixed |= close & allowed[first] & allowed[second]
+    return mixed
+
+
+def _by_coverage(palette: Palette, index_map: Bytes) -> Separation:
+    """The same separation with inks by falling coverage, ties in their old order."""
+    order = np.argsort([-ink.coverage for ink in palette.inks], kind="stable")
+    rank = np.empty(len(order), dtype=np.uint8)
+    rank[order] = np.arange(len(order), dtype=np.uint8)
+    return Separation(Palette(inks=tuple(palette.inks[i] for i in order)), rank[index_map])
+
+
+def _present(marked: Bytes, count: int, lattice: Lattice, *, reach_px: int) -> npt.NDArray[Any]:
+    """[count, H, W] of bool: which inks occur within `reach_px` of each pixel of the cloth."""
+    padded = wrap_pad(marked, lattice, margin_px=reach_px)
+    return np.stack([_box_sum(padded == ink, reach_px) > 0 for ink in range(count)])
+
+
+def _box_sum(padded: npt.NDArray[Any], reach_px: int) -> Bytes:
+    """How many of the square of `reach_px` around each pixel are set; the pad is cut off."""
+    side = 2 * reach_px + 1
+    height, width = padded.shape[0] - side + 1, padded.shape[1] - side + 1
+    marks = padded.astype(np.uint8)
+    across = np.zeros((padded.shape[0], width), dtype=np.uint8)
+    for k in range(side):
+        across += marks[:, k : k + width]
+    down = np.zeros((height, width), dtype=np.uint8)
+    for k in range(side):
+        down += across[k : k + height]
+    return down

@@ -1,0 +1,172 @@
+"""The seam gate: does a tile join itself, by its lattice, as smoothly as it joins inside?
+
+Three figures, all in OKLab, both axes, the sheared neighbour for half-drop and brick:
+
+- `seam_p`: mean jump across the wrap over the 99th percentile of the jumps inside.
+- `seam_r2`: how much the wrap jump differs from the jumps beside it, over the same inside (kinks).
+- `edge_line`: a border line that differs from both its neighbours in one direction, which
+  averages miss and a press shows as a line per repeat.
+
+Art with edges along the axes (checks, stripes) has few strong lines and may have one of them on
+the wrap by right, so the inside is never taken as calmer than a share of its own strongest line.
+The gate sees edges only: it cannot tell that a motif is cut where its colour happens to go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from postproc.colour import Bytes, Floats, oklab_planes
+from postproc.figures import Figure, at_most
+from postproc.lattice import Lattice, wrap_pad
+from schemas.errors import Rejected
+
+SIDE_PX_MIN: Final = 8
+_REACH_PX: Final = 2
+JUMP_FLOOR: Final = 0.0005
+"""Mean OKLab jump of a line below which nothing can be seen; keeps flat tiles finite."""
+LINE_FLOOR: Final = 0.002
+STRONGEST_SHARE_P: Final = 1.0
+STRONGEST_SHARE_R2: Final = 0.5
+"""Shares of the strongest inner line. Over synthetic crops these cost no detection; without them
+nearly every striped tile whose stripe starts on the border is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeamLimits:
+    """The largest figures that still pass."""
+
+    p_max: float = 1.3
+    r2_max: float = 3.0
+    edge_line_max: float = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisFigures:
+    """The three ratios of one axis; `edge_where` is the side with the worse border line."""
+
+    p: float
+    r2: float
+    edge_line: float
+    wrap_where: str
+    edge_where: str
+
+
+def seam_figures(
+    rgb: Bytes, lattice: Lattice, *, limits: SeamLimits | None = None, scale: int = 1
+) -> list[Figure]:
+    """The three seam figures of an 8-bit RGB picture [H, W, 3].
+
+    `scale` is how many times it was enlarged: border lines are then also looked for at the size
+    they had before. Sides under SIDE_PX_MIN are Rejected.
+    """
+    height_px, width_px = rgb.shape[:2]
+    if min(height_px, width_px) < SIDE_PX_MIN:
+        raise Rejected(
+            f"a tile of {width_px} x {height_px} px is too small to judge",
+            field="canvas",
+            limit=f"sides of at least {SIDE_PX_MIN} px",
+        )
+    padded = wrap_pad(rgb, lattice, margin_px=_REACH_PX)
+    planes = oklab_planes(padded)
+    axes = _two_axes(planes)
+    if scale > 1 and _reducible(width_px, height_px, lattice, scale):
+        axes = _worst_edge_lines(axes, _two_axes(_reduced_planes(planes, lattice, scale)))
+    return _figures(axes, limits or SeamLimits())
+
+
+def _two_axes(planes: Floats) -> list[AxisFigures]:
+    """Figures across the width, then down the height, of OKLab planes padded by two lines."""
+    inner = slice(_REACH_PX, -_REACH_PX)
+    across = np.diff(planes[:, inner, :], axis=2)
+    down = np.diff(planes[:, :, inner], axis=1)
+    return [
+        _one_axis(across.transpose(0, 2, 1), ("left", "right")),
+        _one_axis(down, ("top", "bottom")),
+    ]
+
+
+def _one_axis(jumps: Floats, sides: tuple[str, str]) -> AxisFigures:
+    """Figures from `jumps` [3, n + 3, m]: jump i is from line i - 2 of the tile to line i - 1."""
+    lengths = _norm(jumps).mean(axis=1)
+    inside = lengths[2:-2]
+    bends = _norm(jumps[:, 1:-1] - (jumps[:, :-2] + jumps[:, 2:]) / 2).mean(axis=1)
+    bends_inside = bends[2:-2]
+    strays = _strays(jumps)
+    border = (float(strays[1]), float(strays[-2]))
+    return AxisFigures(
+        p=_ratio(float(lengths[-2]), _calm(inside, STRONGEST_SHARE_P), JUMP_FLOOR),
+        r2=_ratio(
+            max(float(bends[0]), float(bends[-1])),
+            max(float(bends_inside.mean()), STRONGEST_SHARE_R2 * float(bends_inside.max())),
+            JUMP_FLOOR,
+        ),
+        edge_line=_ratio(max(border), _calm(strays[2:-2], STRONGEST_SHARE_P), LINE_FLOOR),
+        wrap_where=f"the {sides[1]}-{sides[0]} join",
+        edge_where=f"the {sides[int(border[1] > border[0])]} edge",
+    )
+
+
+def _strays(jumps: Floats) -> Floats:
+    """How far each line stands off both its neighbours, mean of signed offsets over the line.
+
+    Monotone edges count nothing: an offset needs both jumps in one direction, and is the smaller.
+    """
+    before, after = jumps[:, :-1], jumps[:, 1:]
+    offset = np.where(before * after < 0, np.minimum(np.abs(before), np.abs(after)), 0)
+    return _norm(np.copysign(offset, before).mean(axis=2))
+
+
+def _calm(values: Floats, share: float) -> float:
+    return max(float(np.percentile(values, 99)), share * float(values.max()))
+
+
+def _ratio(figure: float, measure: float, floor: float) -> float:
+    return figure / max(measure, floor)
+
+
+def _norm(planes: npt.NDArray[Any]) -> Floats:
+    lengths: Floats = np.sqrt(planes[0] ** 2 + planes[1] ** 2 + planes[2] ** 2)
+    return lengths
+
+
+def _reducible(width_px: int, height_px: int, lattice: Lattice, scale: int) -> bool:
+    if height_px % scale or width_px % scale:
+        return False
+    height, width = height_px // scale, width_px // scale
+    sheared = height % lattice.columns_to_straight == 0 and width % lattice.rows_to_straight == 0
+    return sheared and min(height, width) >= SIDE_PX_MIN
+
+
+def _reduced_planes(planes: Floats, lattice: Lattice, scale: int) -> Floats:
+    """The planes at 1 / `scale` by plain averages from the corner of the tile, padded again."""
+    inner = planes[:, _REACH_PX:-_REACH_PX, _REACH_PX:-_REACH_PX]
+    _, height, width = inner.shape
+    boxes = inner.reshape(3, height // scale, scale, width // scale, scale).mean(axis=(2, 4))
+    padded = wrap_pad(np.moveaxis(boxes, 0, -1), lattice, margin_px=_REACH_PX)
+    return np.ascontiguousarray(np.moveaxis(padded, -1, 0))
+
+
+def _worst_edge_lines(full: list[AxisFigures], reduced: list[AxisFigures]) -> list[AxisFigures]:
+    """The full-size axes, each with the worse border line of the two sizes."""
+    return [
+        replace(large, edge_line=small.edge_line, edge_where=small.edge_where)
+        if small.edge_line > large.edge_line
+        else large
+        for large, small in zip(full, reduced, strict=True)
+    ]
+
+
+def _figures(axes: list[AxisFigures], limits: SeamLimits) -> list[Figure]:
+    by_p = max(axes, key=lambda axis: axis.p)
+    by_r2 = max(axes, key=lambda axis: axis.r2)
+    by_line = max(axes, key=lambda axis: axis.edge_line)
+    return [
+        at_most("seam_p", by_p.p, limits.p_max, where=by_p.wrap_where),
+        at_most("seam_r2", by_r2.r2, limits.r2_max, where=by_r2.wrap_where),
+        at_most("edge_line", by_line.edge_line, limits.edge_line_max, where=by_line.edge_where),
+    ]
