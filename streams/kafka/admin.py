@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas.errors import EXIT_UNREACHABLE, Unusable
+from streams.kafka.connection import Connection, broker_errors
 
-_POLL_S = 0.2
+if TYPE_CHECKING:
+    from streams.kafka.plan import PlannedTopic
+
+ANSWER_S_MAX: Final = 10.0
+CREATE_S_MAX: Final = 30.0
+_POLL_S: Final = 0.2
 
 
 def broker_answers(bootstrap: str, *, timeout_s: float) -> bool:
@@ -34,3 +42,65 @@ def wait_for_broker(bootstrap: str, *, timeout_s: float) -> None:
         " check the address and that the broker runs (`heddle status`)",
         exit_code=EXIT_UNREACHABLE,
     )
+
+
+def problems(connection: Connection, plan: Sequence[PlannedTopic]) -> list[str]:
+    """How the cluster differs from the plan, a sentence each; empty when it does not."""
+    with broker_errors():
+        known = _admin(connection).list_topics(timeout=ANSWER_S_MAX).topics
+    found = []
+    for topic in plan:
+        there = known.get(topic.name)
+        if there is None:
+            found.append(f"topic {topic.name} is missing")
+        elif len(there.partitions) != topic.partitions:
+            wrong = f"topic {topic.name} has {len(there.partitions)} partitions"
+            found.append(f"{wrong}, the plan says {topic.partitions}")
+    return found
+
+
+def create(
+    connection: Connection, plan: Sequence[PlannedTopic], *, replication: int = 1
+) -> list[str]:
+    """Create what is missing; the names created. Raises Unusable or Transient."""
+    admin = _admin(connection)
+    with broker_errors():
+        known = admin.list_topics(timeout=ANSWER_S_MAX).topics
+    missing = [
+        NewTopic(
+            topic.name,
+            num_partitions=topic.partitions,
+            replication_factor=replication,
+            config=dict(topic.config),
+        )
+        for topic in plan
+        if topic.name not in known
+    ]
+    if not missing:
+        return []
+    for name, future in admin.create_topics(missing, request_timeout=CREATE_S_MAX).items():
+        try:
+            future.result(CREATE_S_MAX)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise Unusable(f"topic {name}: {error.args[0].str()}") from error
+    return [topic.topic for topic in missing]
+
+
+def require(connection: Connection, names: Sequence[str], *, timeout_s: float) -> None:
+    """Return once every topic of `names` is there; Unusable, naming the first missing one."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        with broker_errors():
+            known = _admin(connection).list_topics(timeout=ANSWER_S_MAX).topics
+        missing = [name for name in names if name not in known]
+        if not missing:
+            return
+        if time.monotonic() > deadline_s:
+            raise Unusable(f"topic {missing[0]} is missing; create it with `heddle topics apply`")
+        time.sleep(_POLL_S)
+
+
+def _admin(connection: Connection) -> AdminClient:
+    with broker_errors():
+        return AdminClient(connection.config(log_level=0))

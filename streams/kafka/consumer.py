@@ -106,7 +106,7 @@ class Intake:
             if first is None:
                 return []
             more = self._consumer.consume(records_max - 1, 0) if records_max > 1 else []
-        return [taken for raw in (first, *more) if (taken := _message(raw)) is not None]
+        return [taken for raw in (first, *more) if (taken := message_of(raw)) is not None]
 
     def pause(self, shares: Iterable[Share]) -> None:
         """Stop fetching; polling goes on."""
@@ -207,7 +207,8 @@ def _start(consumer: Any, part: TopicPartition) -> Committed:
     return Committed(int(part.offset), part.metadata or "")
 
 
-def _message(raw: Any) -> Message | None:
+def message_of(raw: Any) -> Message | None:
+    """Our message; None for an error that passes by itself. Raises Unusable for one that stays."""
     error = raw.error()
     if error is not None:
         if error.code() in _PASSING:

@@ -71,8 +71,8 @@ class Stage(Protocol):
     def failure(self, message: Message, refused: Rejected, *, attempts: int) -> Output | None:
         """The PatternFailed of a refused record; None where no request id can be read."""
 
-    def surrender(self, places: Collection[Place] | None) -> Sequence[Place]:
-        """Give back what was not begun (of these places; None: of all). It will be redone."""
+    def surrender(self, places: Collection[Place]) -> Sequence[Place]:
+        """Give back those of these that were not begun. They will be redone."""
 
     def close(self, *, timeout_s: float) -> None:
         """Stop threads and processes within the timeout."""

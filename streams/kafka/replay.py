@@ -1,0 +1,134 @@
+"""Topics read whole, without a group: settings, the pattern book, wishes to stop, dead letters.
+
+`Follower` reads every partition to the end before it is ready, then follows on a thread of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from schemas.errors import Transient, Unusable
+from streams.kafka.connection import Connection, broker_errors
+from streams.kafka.consumer import ANSWER_S_MAX, message_of
+from streams.kafka.message import Message
+
+log = logging.getLogger("heddle.kafka")
+
+BATCH_MAX: Final = 500
+POLL_S: Final = 0.5
+
+
+def read_all(
+    connection: Connection, names: Sequence[str], *, timeout_s: float
+) -> Iterator[Message]:
+    """Every record that is in `names` now, partition by partition in order. Raises Transient."""
+    reader = _Reader(connection, names)
+    try:
+        yield from reader.to_end(timeout_s=timeout_s)
+    finally:
+        reader.close()
+
+
+class Follower:
+    """Calls `apply` with every record of some topics, oldest first, and goes on for ever.
+
+    `apply` runs on the caller's thread during `start` and on the follower's afterwards; it must not
+    raise for bad records.
+    """
+
+    def __init__(
+        self, connection: Connection, names: Sequence[str], apply: Callable[[Message], None]
+    ) -> None:
+        self._connection, self._names, self._apply = connection, names, apply
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True, name="follower")
+        self._reader: _Reader | None = None
+
+    def start(self, *, timeout_s: float) -> None:
+        """Read to the end, then follow. Raises Transient or Unusable when that does not succeed."""
+        self._reader = _Reader(self._connection, self._names)
+        for message in self._reader.to_end(timeout_s=timeout_s):
+            self._apply(message)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop following."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(ANSWER_S_MAX)
+
+    def _follow(self) -> None:
+        reader = self._reader
+        if reader is None:
+            return
+        while not self._stop.is_set():
+            try:
+                for message in reader.take(POLL_S):
+                    self._apply(message)
+            except (Transient, Unusable) as error:
+                log.warning("following", extra={"topics": list(self._names), "error": str(error)})
+                self._stop.wait(POLL_S)
+        reader.close()
+
+
+class _Reader:
+    def __init__(self, connection: Connection, names: Sequence[str]) -> None:
+        config: dict[str, Any] = {
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 500,
+            "queued.max.messages.kbytes": 4096,
+            # librdkafka wants a name; nothing is ever committed and no group is joined.
+            "group.id": f"none-{uuid.uuid4()}",
+        }
+        with broker_errors():
+            self._consumer = Consumer(config | connection.config())
+            known = self._consumer.list_topics(timeout=ANSWER_S_MAX).topics
+        self._parts: list[TopicPartition] = []
+        for name in names:
+            if name not in known or not known[name].partitions:
+                self._consumer.close()
+                raise Unusable(f"topic {name} is missing; create it with `heddle topics apply`")
+            self._parts += [
+                TopicPartition(name, number, OFFSET_BEGINNING) for number in known[name].partitions
+            ]
+        with broker_errors():
+            self._consumer.assign(self._parts)
+
+    def to_end(self, *, timeout_s: float) -> Iterator[Message]:
+        deadline_s = time.monotonic() + timeout_s
+        with broker_errors():
+            ends = {
+                (part.topic, part.partition): self._consumer.get_watermark_offsets(
+                    part, timeout=ANSWER_S_MAX
+                )
+                for part in self._parts
+            }
+        left = {share for share, (first, end) in ends.items() if end > first}
+        while left:
+            if time.monotonic() > deadline_s:
+                raise Transient(f"topics not read to the end within {timeout_s:g} s")
+            for message in self.take(0.1):
+                yield message
+            with broker_errors():
+                for part in self._consumer.position([TopicPartition(*share) for share in left]):
+                    if part.offset >= ends[part.topic, part.partition][1]:
+                        left.discard((part.topic, part.partition))
+
+    def take(self, timeout_s: float) -> list[Message]:
+        with broker_errors():
+            first = self._consumer.poll(timeout_s)
+            if first is None:
+                return []
+            more = self._consumer.consume(BATCH_MAX, 0)
+        return [taken for raw in (first, *more) if (taken := message_of(raw)) is not None]
+
+    def close(self) -> None:
+        self._consumer.close()
