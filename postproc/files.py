@@ -134,6 +134,12 @@ def png_error_um(size: PrintSize) -> float:
     return float(max(abs(width_um - size.width_um), abs(height_um - size.height_um)))
 
 
+def png_error_um_max(size: PrintSize) -> float:
+    """The most that rounding to whole pixels per metre can cost, the worse of both axes."""
+    across, down = size.per_metre()
+    return max(size.width_um / (2 * across), size.height_um / (2 * down))
+
+
 def with_exact_resolution(tiff: bytes, size: PrintSize) -> bytes:
     """The TIFF with both resolution tags holding the exact rational, in pixels per centimetre.
 

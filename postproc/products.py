@@ -1,0 +1,151 @@
+"""The files a recipe writes, each with the facts that travel beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from postproc import files
+from postproc.colour import Bytes
+from postproc.figures import Figure, exactly, on_artefact
+from postproc.files import PrintSize
+from postproc.gates import size_figures
+from postproc.lattice import Lattice, step_and_repeat
+from postproc.names import FileLabel, plate_name
+from postproc.palette import Palette
+
+MEDIA_TYPES: Final = {
+    ".png": "image/png",
+    ".tif": "image/tiff",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artefact:
+    """One file: its bytes and what it is. Zero where a size does not apply."""
+
+    role: str
+    media_type: str
+    display_name: str
+    data: bytes
+    width_px: int = 0
+    height_px: int = 0
+    repeat_width_um: int = 0
+    repeat_height_um: int = 0
+    resolution_px: int = 0
+    """With `resolution_um`: the exact resolution across the width, in lowest terms."""
+    resolution_um: int = 0
+    colourway: str = "original"
+
+
+def raster_file(kind: str, rgb: Bytes, size: PrintSize, label: FileLabel) -> Artefact:
+    """A `png` or `tiff` of an RGB picture at its print size."""
+    if kind == "tiff":
+        return _sized(files.write_tiff(rgb, size), ".tif", size, label)
+    return _sized(files.write_png(rgb, size), ".png", size, label)
+
+
+def indexed_file(
+    kind: str, index_map: Bytes, palette: Palette, *, size: PrintSize, label: FileLabel
+) -> Artefact:
+    """An `indexed-png` or `indexed-tiff`: the map and its colours, ready to be recoloured."""
+    colours = palette.rgb()
+    if kind == "indexed-tiff":
+        data = files.write_indexed_tiff(index_map, colours, size)
+        return _sized(data, "-indexed.tif", size, label)
+    data = files.write_indexed_png(index_map, colours, size)
+    return _sized(data, "-indexed.png", size, label)
+
+
+def vector_file(svg: bytes, size: PrintSize, label: FileLabel) -> Artefact:
+    """The SVG; its pixels are those it was traced from."""
+    return _sized(svg, ".svg", size, label)
+
+
+def palette_file(palette: Palette, size: PrintSize, label: FileLabel) -> Artefact:
+    """The inks in printing order as JSON: name, sRGB, OKLab, share of the tile."""
+    inks = [
+        {
+            "plate": plate_name(rank, ink.oklab),
+            "srgb": ink.hex,
+            "oklab_d65": [round(value, 5) for value in ink.oklab],
+            "coverage": round(ink.coverage, 5),
+        }
+        for rank, ink in enumerate(palette.inks, start=1)
+    ]
+    text = json.dumps({"colourway": label.colourway, "inks": inks}, indent=1) + "\n"
+    return Artefact(
+        role="palette",
+        media_type=MEDIA_TYPES[".json"],
+        display_name=label.name(width_px=size.width_px, ending="-palette.json"),
+        data=text.encode(),
+        colourway=label.colourway,
+    )
+
+
+def preview_file(
+    unit: Bytes, lattice: Lattice, *, columns: int, rows: int, label: FileLabel
+) -> Artefact:
+    """A PNG of the cloth, `columns` x `rows` units by the lattice, for people who look."""
+    cloth = step_and_repeat(unit, lattice, columns=columns, rows=rows)
+    size = PrintSize(
+        width_px=cloth.shape[1],
+        height_px=cloth.shape[0],
+        width_um=columns * label.width_um,
+        height_um=rows * label.height_um,
+    )
+    return Artefact(
+        role="preview",
+        media_type=MEDIA_TYPES[".png"],
+        display_name=label.name(width_px=unit.shape[1], ending=f"-{columns}x{rows}.png"),
+        data=files.write_png(cloth, size),
+        width_px=size.width_px,
+        height_px=size.height_px,
+        colourway=label.colourway,
+    )
+
+
+def file_figures(artefact: Artefact, picture: Bytes, size: PrintSize) -> list[Figure]:
+    """Does the file, read by another library, hold exactly this picture at exactly this size?"""
+    if artefact.media_type == MEDIA_TYPES[".svg"]:
+        return []
+    pixels = files.read_back(artefact.data)
+    same = pixels.shape == picture.shape and bool(np.array_equal(pixels, picture))
+    if artefact.media_type == MEDIA_TYPES[".tif"]:
+        width_um, height_um = files.tiff_size_um(artefact.data)
+        error_um = float(max(abs(width_um - size.width_um), abs(height_um - size.height_um)))
+        error_um_max = 0.0
+    else:
+        # PNG holds whole pixels per metre: half of one is the most that rounding can cost.
+        error_um = files.png_error_um(size)
+        error_um_max = files.png_error_um_max(size)
+    figures = size_figures(
+        pixels=(pixels.shape[1], pixels.shape[0]),
+        wanted_px=(size.width_px, size.height_px),
+        error_um=error_um,
+        error_um_max=error_um_max,
+    )
+    figures.append(exactly("pixels_kept", float(same), 1.0))
+    return on_artefact(figures, artefact.role)
+
+
+def _sized(data: bytes, ending: str, size: PrintSize, label: FileLabel) -> Artefact:
+    resolution_px, resolution_um = size.resolution()
+    return Artefact(
+        role="image",
+        media_type=MEDIA_TYPES["." + ending.rsplit(".", 1)[1]],
+        display_name=label.name(width_px=size.width_px, ending=ending),
+        data=data,
+        width_px=size.width_px,
+        height_px=size.height_px,
+        repeat_width_um=size.width_um,
+        repeat_height_um=size.height_um,
+        resolution_px=resolution_px,
+        resolution_um=resolution_um,
+        colourway=label.colourway,
+    )
