@@ -4,7 +4,8 @@
     ├── Busy             full at the moment: offer the same thing again after `delay_ms`
     ├── Rejected         never retry: ends as dead letter, failure event, or both
     │   ├── Undecodable  not even a request id could be read: dead letter alone
-    │   └── Conflict     a known request id with another payload: dead letter alone
+    │   ├── Conflict     a known request id with another payload: dead letter alone
+    │   └── Deadly       workers died with it alone in flight: it is not even decoded again
     ├── Transient        the outside failed: retry with backoff, bounded, then dead letter
     └── Unusable         this process cannot start or go on: setting, port, disk, missing part
         └── MissingPart  something that has to be installed; names the command for it
@@ -84,6 +85,10 @@ class Undecodable(Rejected):
 
 class Conflict(Rejected):
     """A known request id with another payload; the reason holds both hashes."""
+
+
+class Deadly(Rejected):
+    """A record that was alone in flight when its worker died, too often to try again."""
 
 
 class Transient(HeddleError):

@@ -115,8 +115,7 @@ class _Reader:
         while left:
             if time.monotonic() > deadline_s:
                 raise Transient(f"topics not read to the end within {timeout_s:g} s")
-            for message in self.take(0.1):
-                yield message
+            yield from self.take(0.1)
             with broker_errors():
                 for part in self._consumer.position([TopicPartition(*share) for share in left]):
                     if part.offset >= ends[part.topic, part.partition][1]:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from schemas import metrics
-from schemas.errors import Busy, HeddleError, Rejected, Transient
+from schemas.errors import Busy, Deadly, HeddleError, Rejected, Transient
 from streams.kafka.consumer import Commit, Committed, Intake, Rebalance, Share
 from streams.kafka.dead_letter import dead_letter
 from streams.loop.delivery import Delivery
@@ -179,7 +179,7 @@ class Runner:
             reason = f"a {self._stage.name} worker died of this record"
             self._alone = message.place
             self._failed(
-                message.place, Rejected(reason, field="value", limit=limit, outcome="failed")
+                message.place, Deadly(reason, field="value", limit=limit, outcome="failed")
             )
             return False
         self._alone = message.place
