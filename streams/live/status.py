@@ -46,6 +46,8 @@ STATES: Final = (
 )
 """Of a pattern. `waiting` was promised by its request's count and not seen yet."""
 ENDED: Final = frozenset(STATES[3:])
+MS_MAX: Final = 253_402_300_799_999
+"""Last millisecond of the year 9999: a foreign producer may claim any timestamp."""
 
 Event: TypeAlias = PatternRouted | TileGenerated | AssetPublished | PatternFailed
 T = TypeVar("T", bound="int | Ending")
@@ -180,6 +182,7 @@ def apply(
     """
     pattern = event.pattern
     _check(pattern, status)
+    at_ms = min(max(at_ms, 0), MS_MAX)
     seen = status or RequestStatus(request_id=pattern.request_id)
     if pattern.ordinal == 0:
         return _refused(seen, event, at_ms), None
