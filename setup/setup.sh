@@ -149,12 +149,19 @@ build_environment() {
     echo "setup: Python environment in .venv (about 7 GB; minutes the first time)"
     # One that was begun and not finished has no pip, and venv mends it in place.
     .venv/bin/python -m pip --version >/dev/null 2>&1 || "$(python_found)" -m venv .venv
-    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes \
-        -r setup/bootstrap.lock
+    bootstrap
     follow_pip_settings
     .venv/bin/uv pip sync -q --python .venv/bin/python --require-hashes requirements.lock
-    # Without isolation: the build backend is in the lock, nothing unlocked is fetched.
+    # Sync has taken out what an editable install needs besides the lock's build backend.
+    bootstrap
+    # Without isolation: nothing unlocked is fetched.
     .venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
+}
+
+# What installs the rest: setup/bootstrap.lock, by hash.
+bootstrap() {
+    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes \
+        -r setup/bootstrap.lock
 }
 
 # uv reads neither pip's index nor the system's certificates by itself.
