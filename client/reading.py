@@ -42,6 +42,7 @@ SEEN_MAX: Final = 100_000
 """Event ids remembered by one reader; a repetition further apart than that comes through."""
 POLL_S: Final = 0.5
 METADATA_S: Final = 15.0
+NEW_TOPIC_S: Final = 3.0
 _TRIES_MAX: Final = 5
 _BACKOFF_S: Final = 1.0
 _RETRY_S: Final = 0.2
@@ -252,15 +253,16 @@ def _settings(bootstrap: str, config: Mapping[str, str]) -> dict[str, str]:
 def _found(
     consumer: Any, names: Sequence[str], *, since_ms: int | None, bootstrap: str
 ) -> list[Any]:
-    """As `_places`; asks again for a while, since leaders of new topics take a moment."""
-    due_s = time.monotonic() + METADATA_S
+    """As `_places`; asks again for a while, since new topics and their leaders take a moment."""
+    started_s = time.monotonic()
     while True:
         try:
             return _places(consumer, names, since_ms)
         except KafkaException as error:
-            found = kafka.translated(error.args[0], f"reading from {bootstrap}")
-            if isinstance(found, Unusable) or time.monotonic() > due_s:
-                raise found from error
+            failed = kafka.translated(error.args[0], f"reading from {bootstrap}")
+            patience_s = NEW_TOPIC_S if isinstance(failed, Unusable) else METADATA_S
+            if time.monotonic() - started_s > patience_s:
+                raise failed from error
             time.sleep(_RETRY_S)
 
 
@@ -269,7 +271,8 @@ def _places(consumer: Any, names: Sequence[str], since_ms: int | None) -> list[A
     known = consumer.list_topics(timeout=METADATA_S).topics
     missing = [name for name in names if name not in known or known[name].error]
     if missing:
-        raise Unusable(f"topics not found: {', '.join(missing)}: check the prefix")
+        reason = f"topics not found: {', '.join(missing)}"
+        raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, reason))
     places = [TopicPartition(name, number) for name in names for number in known[name].partitions]
     if since_ms == 0:
         return _at(places, OFFSET_BEGINNING)
