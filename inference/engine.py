@@ -14,7 +14,7 @@ from typing import Final, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from schemas.errors import Outcome
+from schemas.errors import Outcome, Rejected
 
 Pixels = npt.NDArray[np.uint8]
 """uint8, (height_px, width_px, 3), sRGB."""
@@ -143,6 +143,25 @@ class ModelCard:
     def name(self) -> str:
         """`family@version`."""
         return f"{self.family}@{self.version}"
+
+
+def refused(row: Row, refusal: Rejected) -> Ended:
+    """What becomes of a row that no engine could make."""
+    return Ended(
+        pattern_id=row.pattern_id,
+        attempt=row.attempt,
+        outcome=refusal.outcome,
+        reason=refusal.reason,
+        field=refusal.field,
+        limit=refusal.limit,
+    )
+
+
+def stopped(row: Row) -> Ended:
+    """What becomes of a row that its owner cancelled."""
+    return Ended(
+        pattern_id=row.pattern_id, attempt=row.attempt, outcome="cancelled", reason="cancelled"
+    )
 
 
 Cancelled = Callable[[str], bool]

@@ -26,6 +26,8 @@ from inference.engine import (
     Pixels,
     Row,
     Tile,
+    refused,
+    stopped,
 )
 from inference.meter import Meter
 from inference.shares import weight
@@ -104,7 +106,7 @@ class StandIn:
             try:
                 check(row, CARD)
             except Rejected as refusal:
-                ends[slot] = _refused(row, refusal)
+                ends[slot] = refused(row, refusal)
         self._denoise(rows, ends, cancelled=cancelled, on_step=on_step)
         left = [slot for slot in range(len(rows)) if slot not in ends]
         with self._meter.stretch("decode", [_weighed(rows[slot]) for slot in left]):
@@ -128,7 +130,7 @@ class StandIn:
         for done in range(steps_most):
             for slot in running:
                 if cancelled(rows[slot].pattern_id):
-                    ends[slot] = _cancelled(rows[slot])
+                    ends[slot] = stopped(rows[slot])
             running = [s for s in running if s not in ends and _steps(rows[s]) > done]
             if not running:
                 return
@@ -238,23 +240,3 @@ def _guidance(row: Row) -> float:
 
 def _weighed(row: Row) -> tuple[Row, int]:
     return row, weight(row.width_px, row.height_px, _guidance(row))
-
-
-def _refused(row: Row, refusal: Rejected) -> Ended:
-    return Ended(
-        pattern_id=row.pattern_id,
-        attempt=row.attempt,
-        outcome="rejected",
-        reason=refusal.reason,
-        field=refusal.field,
-        limit=refusal.limit,
-    )
-
-
-def _cancelled(row: Row) -> Ended:
-    return Ended(
-        pattern_id=row.pattern_id,
-        attempt=row.attempt,
-        outcome="cancelled",
-        reason="cancelled",
-    )
