@@ -1,0 +1,219 @@
+"""The safe subset of Faust, said once for the two rooms that use it.
+
+Faust can commit past a record that is still being worked on (acks out of order, generators closed
+by a crash, agents restarted by their supervisor). Here it cannot: what goes to the broker is never
+beyond `Watermarks`, our own gap-safe ledger, whatever Faust believes was acked. Nothing is created
+unasked, no web server, no leader topic, no redirected stdout, raw bytes, classic protocol.
+
+Imports no Faust: its only users hand the package in as `vendor`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from schemas.errors import EXIT_UNUSABLE, Unusable
+from streams.kafka.offsets import PartitionLedger
+
+if TYPE_CHECKING:
+    from streams.kafka.connection import Connection
+
+log = logging.getLogger("heddle.faust")
+
+SESSION_S: Final = 10.0
+"""A worker that died frees its partitions after that long."""
+COMMIT_S: Final = 1.0
+REQUEST_S_MAX: Final = 30.0
+DELIVERY_S_MAX: Final = 300.0
+"""A broker may be away that long before a send counts as failed."""
+_PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_SECURITY: Final = frozenset(
+    {
+        "security.protocol",
+        "sasl.mechanism",
+        "sasl.mechanisms",
+        "sasl.username",
+        "sasl.password",
+        "ssl.ca.location",
+        "ssl.certificate.location",
+        "ssl.key.location",
+        "ssl.key.password",
+        "ssl.endpoint.identification.algorithm",
+        "enable.ssl.certificate.verification",
+    }
+)
+
+TopicPartition = tuple[str, int]
+
+
+class Watermarks:
+    """How far each partition may be committed: up to the first record taken and not finished."""
+
+    def __init__(self) -> None:
+        self._ledgers: dict[TopicPartition, PartitionLedger] = {}
+
+    def take(self, place: TopicPartition, offset: int) -> None:
+        """A record has reached us."""
+        ledger = self._ledgers.get(place)
+        if ledger is None:
+            ledger = self._ledgers[place] = PartitionLedger(position=offset)
+        ledger.take(offset)
+
+    def finish(self, place: TopicPartition, offset: int) -> None:
+        """Its effects are durable. Nothing happens where the partition has moved meanwhile."""
+        ledger = self._ledgers.get(place)
+        if ledger is not None:
+            ledger.finish(offset)
+
+    def forget(self) -> None:
+        """The assignment has changed: everything is read again from the committed offsets."""
+        self._ledgers.clear()
+
+    def safe(self, offsets: Mapping[Any, int]) -> dict[Any, int]:
+        """Of the offsets Faust wants to commit, those we may, lowered where it goes too far."""
+        found = {}
+        for place, wanted in offsets.items():
+            ledger = self._ledgers.get((place[0], place[1]))
+            if ledger is not None:
+                found[place] = min(wanted, ledger.watermark())
+        return found
+
+
+def options(vendor: Any, connection: Connection, *, app_id: str) -> dict[str, Any]:
+    """Keyword arguments of `faust.App`. Raises Unusable for a security property with no meaning."""
+    given: dict[str, Any] = {
+        "id": app_id,
+        "broker": [f"kafka://{address}" for address in _addresses(connection.bootstrap)],
+        "broker_client_id": app_id,
+        "broker_session_timeout": SESSION_S,
+        "broker_request_timeout": REQUEST_S_MAX,
+        "broker_commit_interval": COMMIT_S,
+        "consumer_auto_offset_reset": "earliest",
+        "producer_request_timeout": DELIVERY_S_MAX,
+        "producer_compression_type": "gzip",
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "web_enabled": False,
+        "worker_redirect_stdouts": False,
+        "table_standby_replicas": 0,
+        "store": "memory://",
+        "key_serializer": "raw",
+        "value_serializer": "raw",
+        "autodiscover": False,
+    }
+    credentials = _credentials(vendor, connection.properties)
+    return given if credentials is None else given | {"broker_credentials": credentials}
+
+
+def guard(app: Any, marks: Watermarks) -> None:
+    """Never commit beyond `marks`. Before the app starts."""
+    base: Any = app.transport.Consumer
+
+    class Guarded(base):  # type: ignore[misc]
+        """A consumer whose commits are ours."""
+
+        async def _commit(self, offsets: Mapping[Any, int]) -> bool:
+            safe = marks.safe(offsets)
+            return bool(safe and await super()._commit(safe))
+
+    app.transport.Consumer = Guarded
+
+
+def run(vendor: Any, app: Any, *, drain_ms_max: int) -> int:
+    """Run the app in the foreground until SIGTERM or SIGINT; the exit code of the process.
+
+    0 after a drain; what was not finished within `drain_ms_max` is left uncommitted and the process
+    ends with EXIT_UNUSABLE, as it does after a crash.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = vendor.Worker(
+        app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False
+    )
+    worker.spinner = None
+    over = threading.Event()
+    _bound_drain(worker, over, drain_ms_max)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        return EXIT_UNUSABLE if ended.code else 0
+    finally:
+        over.set()
+    return 0
+
+
+def _bound_drain(worker: Any, over: threading.Event, drain_ms_max: int) -> None:
+    """From the first signal on, the process has `drain_ms_max` left."""
+    schedule: Callable[[Any], None] = worker._schedule_shutdown
+
+    def watch() -> None:
+        if not over.wait(drain_ms_max / 1000):
+            log.error("drain took too long; unfinished records will be done again")
+            logging.shutdown()
+            os._exit(EXIT_UNUSABLE)
+
+    def signalled(number: Any) -> None:
+        log.info("draining")
+        threading.Thread(target=watch, daemon=True, name="drain").start()
+        schedule(number)
+
+    worker._schedule_shutdown = signalled
+
+
+def _addresses(bootstrap: str) -> list[str]:
+    found = [part.strip().rpartition("//")[2] for part in bootstrap.split(",") if part.strip()]
+    if not found:
+        raise Unusable("no bootstrap address; set HEDDLE_BOOTSTRAP to host:port")
+    return found
+
+
+def _credentials(vendor: Any, properties: Mapping[str, str]) -> Any:
+    """Faust's credentials for librdkafka's security properties; None for plaintext."""
+    for name in properties:
+        if name.startswith(("sasl.", "ssl.", "security.")) and name not in _SECURITY:
+            raise Unusable(f"{name} means nothing to Faust's client; it knows {_known()}")
+    protocol = properties.get("security.protocol", "PLAINTEXT").upper()
+    if protocol not in _PROTOCOLS:
+        line = f"security.protocol is {protocol}, it must be one of {', '.join(_PROTOCOLS)}"
+        raise Unusable(line)
+    context = _context(properties) if protocol.endswith("SSL") else None
+    if not protocol.startswith("SASL"):
+        return vendor.SSLCredentials(context) if context else None
+    mechanism = properties.get("sasl.mechanism") or properties.get("sasl.mechanisms", "PLAIN")
+    if mechanism not in _MECHANISMS:
+        line = f"sasl.mechanism is {mechanism}, Faust's client knows {', '.join(_MECHANISMS)}"
+        raise Unusable(line)
+    return vendor.SASLCredentials(
+        username=properties.get("sasl.username"),
+        password=properties.get("sasl.password"),
+        ssl_context=context,
+        mechanism=mechanism,
+    )
+
+
+def _context(properties: Mapping[str, str]) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=properties.get("ssl.ca.location"))
+        certificate = properties.get("ssl.certificate.location")
+        if certificate:
+            key = properties.get("ssl.key.location")
+            context.load_cert_chain(certificate, key, properties.get("ssl.key.password"))
+    except (OSError, ssl.SSLError) as error:
+        raise Unusable(f"a certificate or key cannot be read: {error}; check ssl.*") from error
+    if properties.get("ssl.endpoint.identification.algorithm") == "none":
+        context.check_hostname = False
+    if properties.get("enable.ssl.certificate.verification", "true").lower() == "false":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _known() -> str:
+    return ", ".join(sorted(_SECURITY))

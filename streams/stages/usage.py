@@ -1,0 +1,113 @@
+"""Machine time of one worker as UsageMeasured events: every microsecond in exactly one state.
+
+Intervals are cut when the state changes and at least every `INTERVAL_US_MAX`, so a killed worker
+leaves at most that much unreported. Safe to use from several threads.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from schemas.names import usage_event_id
+from schemas.plain import moment
+from schemas.records import Forward, UsageMeasured
+
+INTERVAL_US_MAX: Final = 10_000_000
+FORWARDS_MAX: Final = 200
+"""Forwards of one event: keeps it far below the topic's limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Who spends the time."""
+
+    name: str
+    stage: str
+    pool: str = "default"
+    device: str = "cpu"
+    incarnation: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class UsageClock:
+    """Cuts the worker's life into intervals."""
+
+    def __init__(
+        self, worker: Worker, *, now_us: Callable[[], int] = lambda: time.time_ns() // 1000
+    ) -> None:
+        self._worker, self._now_us = worker, now_us
+        self._lock = threading.Lock()
+        self._state, self._model = "starting", ""
+        self._began_us = now_us()
+        self._number = 0
+        self._forwards: list[Forward] = []
+        self._done: list[UsageMeasured] = []
+
+    def enter(self, state: str, *, model: str = "") -> None:
+        """From now on the worker is in `state` (with `model`, `family@version`, where known)."""
+        with self._lock:
+            if (state, model) != (self._state, self._model):
+                self._cut()
+                self._state, self._model = state, model
+
+    def add(self, forwards: Sequence[Forward]) -> None:
+        """Note forwards that ended in the current state."""
+        with self._lock:
+            for forward in forwards:
+                self._forwards.append(forward)
+                if len(self._forwards) >= FORWARDS_MAX:
+                    self._cut()
+
+    def take(self) -> list[UsageMeasured]:
+        """Intervals that are complete; cuts the running one when it is long enough."""
+        with self._lock:
+            if self._now_us() - self._began_us >= INTERVAL_US_MAX:
+                self._cut()
+            done, self._done = self._done, []
+            return done
+
+    def end(self) -> list[UsageMeasured]:
+        """The last intervals: the worker stops now."""
+        with self._lock:
+            self._cut()
+            done, self._done = self._done, []
+            return done
+
+    def _cut(self) -> None:
+        now_us = self._now_us()
+        # A clock that is set back makes no negative time.
+        left_us = max(now_us - self._began_us, 0)
+        while left_us > 0 or self._forwards:
+            part_us = min(left_us, INTERVAL_US_MAX)
+            left_us -= part_us
+            forwards = self._forwards if left_us == 0 else []
+            self._done.append(self._event(part_us, tuple(forwards)))
+            self._began_us += part_us
+            if left_us == 0:
+                self._forwards = []
+                break
+        self._began_us = now_us
+
+    def _event(self, duration_us: int, forwards: tuple[Forward, ...]) -> UsageMeasured:
+        number, self._number = self._number, self._number + 1
+        family, _, version = self._model.partition("@")
+        worker = self._worker
+        return UsageMeasured(
+            event_id=usage_event_id(worker.incarnation, number),
+            worker=worker.name,
+            incarnation=worker.incarnation,
+            interval=number,
+            stage=worker.stage,
+            pool=worker.pool,
+            device=worker.device,
+            state=self._state,
+            started_at=moment(self._began_us // 1000),
+            duration_us=duration_us,
+            model=family,
+            version=version,
+            forwards=forwards,
+        )
