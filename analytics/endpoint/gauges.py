@@ -1,0 +1,72 @@
+"""What the ledger process tells Prometheus. Names are in base units; no label holds a query."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from schemas.metrics import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+QUERIES: Final = Metric(
+    "heddle_ledger_queries_total",
+    "counter",
+    ("role", "outcome"),
+    "Questions answered: done, refused, failed",
+)
+QUERY_SECONDS: Final = Metric(
+    "heddle_ledger_query_seconds",
+    "histogram",
+    ("role",),
+    "From the request line to the last byte of the answer",
+    (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0),
+)
+ROWS_WRITTEN: Final = Metric(
+    "heddle_ledger_rows_written_total", "counter", (), "Rows acknowledged as durable"
+)
+RUNNING: Final = Metric(
+    "heddle_ledger_queries_running", "gauge", ("role",), "Questions that hold a place now"
+)
+CONNECTIONS: Final = Metric("heddle_ledger_connections", "gauge", (), "Open sockets")
+METRICS: Final = (QUERIES, QUERY_SECONDS, ROWS_WRITTEN, RUNNING, CONNECTIONS)
+
+
+class Gauges:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._queries = Counter(
+            QUERIES.name, QUERIES.meaning, QUERIES.labels, registry=self.registry
+        )
+        self._seconds = Histogram(
+            QUERY_SECONDS.name,
+            QUERY_SECONDS.meaning,
+            QUERY_SECONDS.labels,
+            buckets=QUERY_SECONDS.buckets,
+            registry=self.registry,
+        )
+        self._rows = Counter(ROWS_WRITTEN.name, ROWS_WRITTEN.meaning, registry=self.registry)
+        self._running = Gauge(RUNNING.name, RUNNING.meaning, RUNNING.labels, registry=self.registry)
+        self._connections = Gauge(CONNECTIONS.name, CONNECTIONS.meaning, registry=self.registry)
+
+    def watch(self, *, running: Callable[[str], float], connections: Callable[[], float]) -> None:
+        """Where the two gauges are read from when somebody asks."""
+        for role in ("reader", "writer"):
+            self._running.labels(role).set_function(partial(running, role))
+        self._connections.set_function(connections)
+
+    def count(self, *, role: str, outcome: str, seconds: float, rows: int) -> None:
+        """One question more."""
+        self._queries.labels(role, outcome).inc()
+        self._seconds.labels(role).observe(seconds)
+        self._rows.inc(rows)
+
+    @property
+    def text(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self.registry)

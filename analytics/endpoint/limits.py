@@ -1,0 +1,42 @@
+"""Every bound of the ledger process, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds per process, per connection and per query. Times as named."""
+
+    connections_max: int = 64
+    """Open sockets; the next one gets 503 and is closed."""
+    reads_max: int = 4
+    """Questions of readers that run at the same time."""
+    writes_max: int = 4
+    """Statements of the writer that run at the same time, beside all reads."""
+    wait_ms_max: int = 10_000
+    """How long a query waits for a free place before it is told to come back."""
+    idle_s_max: int = 30
+    """A connection that says nothing for so long is closed."""
+    body_bytes_max: int = 256 * MIB
+    """Of one request, after decompression."""
+    statement_bytes_max: int = MIB
+    """SQL text, without the data of an insert."""
+    read_s_max: int = 30
+    write_s_max: int = 120
+    memory_bytes_max: int = 1536 * MIB
+    """Of the whole process, as the engine counts it."""
+    read_memory_bytes_max: int = 512 * MIB
+    """Of one question."""
+    read_threads_max: int = 2
+    write_threads_max: int = 2
+    scanned_rows_max: int = 200_000_000
+    result_rows_max: int = 1_000_000
+    result_bytes_max: int = 256 * MIB
+    drain_s_max: int = 4
+    """How long a stop waits for running statements before it kills them."""
+    cache_bytes_max: int = 32 * MIB
+    """Of each of the engine's caches."""

@@ -1,0 +1,169 @@
+"""One HTTP request as a question: who asks, what, with which settings, in which format."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import parse_qsl, urlsplit
+
+from analytics.contract import DATABASE, READER, WRITER
+
+from .faults import AUTHENTICATION_FAILED, BAD_ARGUMENTS, READONLY, fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .limits import Limits
+
+Role = Literal["writer", "reader"]
+
+_TRANSPORT: Final = frozenset({
+    "query", "database", "default_format", "user", "password", "query_id", "session_id",
+    "session_timeout", "session_check", "quota_key", "compress", "decompress", "buffer_size",
+    "wait_end_of_query", "client_protocol_version", "role", "stacktrace", "readonly",
+    "send_progress_in_http_headers", "http_headers_progress_interval_ms", "enable_http_compression",
+    "cancel_http_readonly_queries_on_client_close", "http_zlib_compression_level", "log_comment",
+})  # fmt: skip
+"""Parameters for the HTTP side of a server; the engine is not told. Sessions are not kept."""
+_BOUNDED: Final = {
+    "max_execution_time": "read_s_max",
+    "max_memory_usage": "read_memory_bytes_max",
+    "max_threads": "read_threads_max",
+    "max_rows_to_read": "scanned_rows_max",
+    "max_result_rows": "result_rows_max",
+    "max_result_bytes": "result_bytes_max",
+}
+"""Settings that a reader may lower."""
+_READER_SETTINGS: Final = re.compile(
+    r"(?:output_format|format|date_time|bool)_\w+|session_timezone|extremes|join_use_nulls"
+    r"|prefer_column_name_to_alias|use_query_cache|limit|offset|result_overflow_mode"
+    r"|cast_string_to_dynamic_use_inference|use_query_condition_cache|max_block_size"
+)
+"""Settings that shape an answer and reach nothing else. The overflow mode stays ours."""
+_SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passwords:
+    """Of the two users."""
+
+    writer: str = field(repr=False)
+    reader: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What one request asks, before its body."""
+
+    role: Role
+    sql: str
+    """From the address; the body may add to it."""
+    database: str
+    form: str
+    """Output format where the text names none."""
+    params: Mapping[str, str]
+    settings: Mapping[str, str]
+    query_id: str
+    buffered: bool
+    """The whole answer before its first byte, so that the headers can sum it up."""
+    may_write: bool
+
+
+def asked(
+    *, method: str, target: str, headers: Mapping[str, str], passwords: Passwords
+) -> Question:
+    """Read the request line and headers (names in lower case).
+
+    Raises Fault: unknown user, wrong password, bad input.
+    """
+    pairs = parse_qsl(urlsplit(target).query, keep_blank_values=True, max_num_fields=500)
+    given = dict(pairs)
+    role = _role(given, headers, passwords)
+    return Question(
+        role=role,
+        sql=given.get("query", ""),
+        database=given.get("database") or headers.get("x-clickhouse-database") or DATABASE,
+        form=given.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
+        params={k.removeprefix("param_"): v for k, v in given.items() if k.startswith("param_")},
+        settings=_settings(given),
+        query_id=given.get("query_id") or str(uuid.uuid4()),
+        buffered=given.get("wait_end_of_query") == "1",
+        may_write=role == "writer" and method != "GET",
+    )
+
+
+def reader_settings(given: Mapping[str, str], limits: Limits) -> dict[str, str | int]:
+    """Our limits, lowered where the reader asks for less. Raises Fault for any other setting."""
+    settings: dict[str, str | int] = {
+        name: getattr(limits, limit) for name, limit in _BOUNDED.items()
+    }
+    for name, text in given.items():
+        if name in _BOUNDED:
+            settings[name] = min(int(settings[name]), _whole(name, text) or int(settings[name]))
+        elif _READER_SETTINGS.fullmatch(name):
+            settings[name] = text
+        else:
+            raise fault(READONLY, f"Cannot modify '{name}' setting in readonly mode")
+    settings["result_overflow_mode"] = "throw"
+    return settings
+
+
+def _whole(name: str, text: str) -> int:
+    try:
+        return max(0, int(float(text)))
+    except (ValueError, OverflowError):
+        raise fault(BAD_ARGUMENTS, f"setting {name} is no number")
+
+
+def _settings(given: Mapping[str, str]) -> dict[str, str]:
+    settings = {
+        name: value
+        for name, value in given.items()
+        if name not in _TRANSPORT and not name.startswith("param_")
+    }
+    for name in settings:
+        if not _SETTING.fullmatch(name):
+            raise fault(BAD_ARGUMENTS, f"no setting is called {name[:80]!r}")
+    return settings
+
+
+def _role(given: Mapping[str, str], headers: Mapping[str, str], passwords: Passwords) -> Role:
+    user, password = _credentials(given, headers)
+    known: tuple[tuple[Role, str, str], ...] = (
+        ("writer", WRITER, passwords.writer),
+        ("reader", READER, passwords.reader),
+    )
+    matches = [
+        role
+        for role, name, secret in known
+        # Both are always compared, in constant time.
+        if _same(user, name) & _same(password, secret)
+    ]
+    if not matches:
+        raise fault(
+            AUTHENTICATION_FAILED,
+            "Authentication failed: password is incorrect, or there is no user with such name",
+        )
+    return matches[0]
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
+def _credentials(given: Mapping[str, str], headers: Mapping[str, str]) -> tuple[str, str]:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(token, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return "", ""
+        return user, password
+    if "x-clickhouse-user" in headers:
+        return headers["x-clickhouse-user"], headers.get("x-clickhouse-key", "")
+    return given.get("user", ""), given.get("password", "")

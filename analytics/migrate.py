@@ -1,0 +1,109 @@
+"""Forward-only migrations: numbered SQL files, each applied once, in order.
+
+A file holds statements separated by lines that are `;` at their end; a statement must be safe to
+run again (IF NOT EXISTS, OR REPLACE), because ClickHouse has no transactions around DDL: a runner
+that dies between a statement and its note runs the file again. Two runners at once do the same work
+twice and end in the same place. A file that was changed after it was applied is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from schemas.errors import Unusable
+
+from .contract import DATABASE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_NAME: Final = re.compile(r"(?P<number>\d{4})_[a-z0-9_]+\.sql")
+_NOTES: Final = f"{DATABASE}.migrations"
+_PREPARE: Final = (
+    f"CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic",
+    f"CREATE TABLE IF NOT EXISTS {_NOTES} (number UInt32, name String, sha256 String, "
+    "applied_at DateTime64(3, 'UTC') DEFAULT now64(3)) "
+    "ENGINE = ReplacingMergeTree ORDER BY number SETTINGS fsync_after_insert = 1",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One file."""
+
+    number: int
+    name: str
+    sha256: str
+    statements: tuple[str, ...]
+
+
+def migrations() -> tuple[Migration, ...]:
+    """All files of `ddl/`, ascending."""
+    found = []
+    for entry in files(__package__).joinpath("ddl").iterdir():
+        if match := _NAME.fullmatch(entry.name):
+            text = entry.read_text(encoding="utf-8")
+            found.append(
+                Migration(
+                    number=int(match["number"]),
+                    name=entry.name,
+                    sha256=hashlib.sha256(text.encode()).hexdigest(),
+                    statements=split(text),
+                )
+            )
+    return tuple(sorted(found, key=lambda one: one.number))
+
+
+def split(text: str) -> tuple[str, ...]:
+    """Statements of a file: a line that ends with `;` ends one. Whole-line comments are dropped."""
+    kept = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    parts = (part.strip() for part in re.split(r";[ \t]*$", kept, flags=re.MULTILINE))
+    return tuple(part for part in parts if part)
+
+
+def migrate(execute: Callable[[str], Sequence[Sequence[object]]]) -> tuple[str, ...]:
+    """Bring the database up to date; the names of the files applied now.
+
+    `execute` runs one statement and returns rows. Raises Unusable where the database is newer than
+    this code, or a file is not what was applied.
+    """
+    for statement in _PREPARE:
+        execute(statement)
+    known = migrations()
+    applied = _applied(execute)
+    _check(known, applied)
+    done = []
+    for migration in known:
+        if migration.number not in applied:
+            for statement in migration.statements:
+                execute(statement)
+            execute(
+                f"INSERT INTO {_NOTES} (number, name, sha256) VALUES "  # noqa: S608 - own names.
+                f"({migration.number}, '{migration.name}', '{migration.sha256}')"
+            )
+            done.append(migration.name)
+    return tuple(done)
+
+
+def _applied(execute: Callable[[str], Sequence[Sequence[object]]]) -> dict[int, str]:
+    rows = execute(f"SELECT number, sha256 FROM {_NOTES} FINAL ORDER BY number")  # noqa: S608
+    return {int(str(number)): str(sha256) for number, sha256 in rows}
+
+
+def _check(known: Sequence[Migration], applied: dict[int, str]) -> None:
+    newest = max((one.number for one in known), default=0)
+    if applied and max(applied) > newest:
+        raise Unusable(
+            f"the ledger was written by a newer Heddle (migration {max(applied)}; this one knows "
+            f"{newest}); run that one, or move the ledger's folder away and replay the topics"
+        )
+    for migration in known:
+        if migration.number in applied and applied[migration.number] != migration.sha256:
+            raise Unusable(
+                f"{migration.name} is not the file that was applied to this ledger; applied files "
+                "never change: restore it and write a new one"
+            )
