@@ -17,7 +17,6 @@ its own folder there; opening a store removes those whose lock nobody holds.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import itertools
 import os
 import shutil
@@ -28,10 +27,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from assets.errors import Absent, Damaged, disk_errors, too_large
-from assets.keys import check_key, check_prefix, sha256_in
-from assets.limits import GET_BYTES_MAX, PUT_BYTES_MAX
-from schemas.errors import Rejected, Transient
+from assets.checks import GET_BYTES_MAX, check_content, check_erasable, check_object
+from assets.errors import Absent, disk_errors, too_large
+from assets.keys import check_key, check_prefix
+from schemas.errors import Transient
 
 FILE_MODE: Final = 0o640
 FOLDER_MODE: Final = 0o750
@@ -67,14 +66,14 @@ class FolderStore:
 
     def put(self, key: str, data: bytes, *, media_type: str) -> None:
         """See AssetStore. A folder keeps no media type: the extension of the key says it."""
-        del media_type
+        check_object(data, media_type=media_type)
         target = self._path(key)
         with disk_errors(self._root), self._draft(data) as draft:
             self._place(target, lambda: os.replace(draft, target))
 
     def put_if_absent(self, key: str, data: bytes, *, media_type: str) -> bool:
         """See AssetStore. The link call is what decides a race."""
-        del media_type
+        check_object(data, media_type=media_type)
         target = self._path(key)
         with disk_errors(self._root):
             won = not os.path.lexists(target) and self._link(data, target)
@@ -125,11 +124,7 @@ class FolderStore:
 
     def erase(self, prefix: str) -> int:
         """See AssetStore. The whole prefix leaves in one rename; its bytes are removed after."""
-        check_prefix(prefix)
-        if not prefix:
-            raise Rejected(
-                "erasing needs a prefix", field="prefix", limit="at least one segment and /"
-            )
+        check_erasable(prefix)
         count = sum(1 for _ in self.keys(prefix))
         place = self._root / prefix
         with disk_errors(self._root):
@@ -159,12 +154,6 @@ class FolderStore:
     @contextmanager
     def _draft(self, data: bytes) -> Iterator[str]:
         """A synced file holding `data`, removed at the end unless it was moved away."""
-        if len(data) > PUT_BYTES_MAX:
-            raise Rejected(
-                f"{len(data)} bytes are too many for one object",
-                field="size_bytes",
-                limit=f"at most {PUT_BYTES_MAX} bytes",
-            )
         draft = self._draft_path()
         fd = self._create(draft)
         try:
@@ -234,13 +223,6 @@ class FolderStore:
                 ]
         except Absent:
             return []
-
-
-def check_content(key: str, data: bytes) -> None:
-    """Raise Damaged if `key` promises a digest and `data` does not have it."""
-    promised = sha256_in(key)
-    if promised is not None and hashlib.sha256(data).hexdigest() != promised:
-        raise Damaged(key, reason="their SHA-256 is not the one in the key")
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -15,6 +15,7 @@ import hashlib
 import re
 from typing import Final
 
+from schemas import limits
 from schemas.errors import Rejected
 
 KEY_CHARS_MAX: Final = 512
@@ -24,7 +25,6 @@ ORDINAL_MAX: Final = 9_999
 CLAIMS: Final = "claims"
 """First segment of all claims; so no tenant may have this name."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _STAGE: Final = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
 _EXTENSION: Final = re.compile(r"[a-z0-9]{1,8}", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -48,7 +48,7 @@ def content_key_of(tenant: str, data: bytes, *, extension: str) -> str:
 def manifest_key(tenant: str, request_id: str, *, ordinal: int, stage: str) -> str:
     """Key of the manifest that `stage` leaves for pattern `request_id.ordinal`."""
     check_tenant(tenant)
-    check_request_id(request_id)
+    limits.check_request_id(request_id)
     if not 0 <= ordinal <= ORDINAL_MAX:
         raise _refusal("ordinal", str(ordinal), limit=f"0 to {ORDINAL_MAX}")
     _check("stage", stage, _STAGE, limit="a lower-case letter, then up to 31 of [a-z0-9-]")
@@ -57,7 +57,7 @@ def manifest_key(tenant: str, request_id: str, *, ordinal: int, stage: str) -> s
 
 def claim_key(request_id: str) -> str:
     """Key of the claim of one request."""
-    check_request_id(request_id)
+    limits.check_request_id(request_id)
     return f"{CLAIMS}/{request_id}"
 
 
@@ -75,14 +75,9 @@ def sha256_in(key: str) -> str | None:
 
 def check_tenant(tenant: str) -> None:
     """Refuse what cannot be the first segment of a tenant's keys."""
-    _check("tenant", tenant, _NAME, limit="1 to 64 of [A-Za-z0-9_-]")
+    limits.check_tenant(tenant)
     if tenant == CLAIMS:
         raise _refusal("tenant", tenant, limit=f"any name but {CLAIMS}, which is the shelf's own")
-
-
-def check_request_id(request_id: str) -> None:
-    """Refuse what cannot be a segment of a claim or manifest key."""
-    _check("request_id", request_id, _NAME, limit="1 to 64 of [A-Za-z0-9_-]")
 
 
 def check_key(key: str) -> None:

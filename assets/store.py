@@ -8,22 +8,17 @@ further store (Azure Blob) is a class with these methods and one line in `open_s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from assets.checks import GET_BYTES_MAX
 from assets.errors import Absent, Damaged
 from assets.folder import FolderStore
-from assets.limits import GET_BYTES_MAX
+from assets.options import StoreOptions
 from schemas.errors import Unusable
 
 __all__ = ["GET_BYTES_MAX", "Absent", "AssetStore", "Damaged", "StoreOptions", "open_store"]
-
-ANSWER_MS_MAX: Final = 30_000
-CONNECT_MS_MAX: Final = 5_000
-TRIES_MAX: Final = 4
-CONNECTIONS_MAX: Final = 16
 
 
 class AssetStore(Protocol):
@@ -73,31 +68,6 @@ class AssetStore(Protocol):
         """Return if the store can be reached and written to and keeps its promises; else raise."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreOptions:
-    """What a store needs besides its address. All of it is for S3; a folder needs none."""
-
-    access_key: str = field(default="", repr=False)
-    secret_key: str = field(default="", repr=False)
-    session_token: str = field(default="", repr=False)
-    """Empty unless the credentials are temporary ones."""
-    encryption: str = ""
-    """At rest: empty (the bucket's own default), `s3`, `kms`, or `customer`."""
-    kms_key_id: str = ""
-    """Which key, with `kms`."""
-    customer_key: bytes = field(default=b"", repr=False)
-    """32 bytes, with `customer`; travels with every request, so only over https."""
-    ca_file: str = ""
-    """PEM file of the authorities to trust; empty for those of the system."""
-    connect_ms_max: int = CONNECT_MS_MAX
-    answer_ms_max: int = ANSWER_MS_MAX
-    """Longest silence of the server within one try."""
-    tries_max: int = TRIES_MAX
-    """Tries of one call, the first included; above this the call is Transient."""
-    connections_max: int = CONNECTIONS_MAX
-    """Connections kept open; more threads than this wait for none but open extra ones."""
-
-
 def open_store(url: str, *, options: StoreOptions | None = None) -> AssetStore:
     """The shelf at `url`. A missing folder is made; a missing bucket is not.
 
@@ -110,9 +80,10 @@ def open_store(url: str, *, options: StoreOptions | None = None) -> AssetStore:
         return FolderStore(_folder_of(url))
     if address.scheme == "s3":
         # Folder users need not load an S3 client.
-        from assets.s3 import open_s3  # noqa: PLC0415
+        from assets.s3 import S3Store  # noqa: PLC0415
+        from assets.s3_bucket import open_bucket  # noqa: PLC0415
 
-        return open_s3(url, options=options or StoreOptions())
+        return S3Store(open_bucket(url, options=options or StoreOptions()))
     raise Unusable(
         f"a shelf address begins with file:/// or s3://, not with {address.scheme or 'nothing'!r}"
     )
