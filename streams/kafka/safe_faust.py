@@ -15,17 +15,21 @@ import logging
 import os
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from schemas import metrics
 from schemas.errors import EXIT_UNUSABLE, Unusable
 from streams.kafka.offsets import PartitionLedger
 
 if TYPE_CHECKING:
     from streams.kafka.connection import Connection
+    from streams.ops import Ops
 
 log = logging.getLogger("heddle.faust")
 
+WATCH_S: Final = 5.0
 SESSION_S: Final = 10.0
 """A worker that died frees its partitions after that long."""
 COMMIT_S: Final = 1.0
@@ -72,6 +76,11 @@ class Watermarks:
         if ledger is not None:
             ledger.finish(offset)
 
+    def position(self, place: TopicPartition) -> int | None:
+        """The first record not finished; None where none was taken since the assignment."""
+        ledger = self._ledgers.get(place)
+        return ledger.watermark() if ledger is not None else None
+
     def forget(self) -> None:
         """The assignment has changed: everything is read again from the committed offsets."""
         self._ledgers.clear()
@@ -84,6 +93,53 @@ class Watermarks:
             if ledger is not None:
                 found[place] = min(wanted, ledger.watermark())
         return found
+
+
+class Watch:
+    """Beats while the loop turns, and ends a worker that takes nothing although records wait.
+
+    Faust's consumer can stop fetching after a rebalance without an error. Progress is asked of the
+    broker, not of Faust: the end of each partition against how far we are.
+    """
+
+    def __init__(self, app: Any, marks: Watermarks, ops: Ops, *, stalled_s_max: float) -> None:
+        self._app, self._marks, self._ops = app, marks, ops
+        self._stalled_s_max = stalled_s_max
+        self._seen: dict[TopicPartition, int] = {}
+        self._progress_s = time.monotonic()
+
+    async def run(self) -> None:
+        """Until the app stops."""
+        while not self._app.should_stop:
+            self._ops.beat()
+            try:
+                await self._look()
+            except Exception as error:  # noqa: BLE001  A broker that is away is not a stall.
+                self._progress_s = time.monotonic()
+                log.info("lag unknown", extra={"why": type(error).__name__})
+            if time.monotonic() - self._progress_s > self._stalled_s_max:
+                line = f"records wait and none was taken for {self._stalled_s_max:g} s"
+                log.error(line)
+                await self._app.crash(Unusable(line))
+            await self._app.sleep(WATCH_S)
+
+    async def _look(self) -> None:
+        consumer, topics = self._app.consumer, self._app.topics
+        places = [tp for tp in consumer.assignment() if topics.acks_enabled_for(tp.topic)]
+        ends = await consumer.highwaters(*places) if places else {}
+        positions = {place: await self._position(consumer, place) for place in places}
+        lag = 0
+        for place, position in positions.items():
+            behind = max(ends.get(place, position) - position, 0)
+            self._ops.gauge(metrics.LAG, behind, place[0], str(place[1]))
+            lag += behind
+        if not lag or positions != self._seen or self._app.rebalancing:
+            self._progress_s = time.monotonic()
+        self._seen = positions
+
+    async def _position(self, consumer: Any, place: Any) -> int:
+        mark = self._marks.position((place[0], place[1]))
+        return int(await consumer.position(place) or 0) if mark is None else mark
 
 
 def options(vendor: Any, connection: Connection, *, app_id: str) -> dict[str, Any]:

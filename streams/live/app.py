@@ -22,21 +22,22 @@ import faust
 
 from schemas import metrics, topics
 from schemas.codec import Codec
-from schemas.errors import HeddleError, Rejected, Transient, Undecodable, Unusable
-from schemas.records import RequestCompleted
-from schemas.topics import FAILED, GENERATED, PUBLISHED, ROUTED, prefixed
+from schemas.errors import Rejected, Unusable
+from schemas.topics import COMPLETED, FAILED, GENERATED, PUBLISHED, ROUTED, prefixed
 from streams.kafka import admin, safe_faust
 from streams.kafka.events import Events
 from streams.kafka.message import Message, Place
-from streams.kafka.plan import LIVE_TABLES, planned
+from streams.kafka.plan import LIVE_TABLES, changelog_name, planned
 from streams.live import http, stored
 from streams.live.kept import AGE_MS_MAX, REQUESTS_MAX, Kept
-from streams.live.status import STAGE, RequestStatus, apply, completed_event
+from streams.live.status import STAGE, apply
 from streams.ops import Ops
 
 if TYPE_CHECKING:
+    from schemas.records import RequestCompleted
     from streams.kafka.connection import Connection
     from streams.kafka.message import Output
+    from streams.live.status import RequestStatus
 
 log = logging.getLogger("heddle.live")
 
@@ -48,6 +49,8 @@ EXPIRED_MAX: Final = 50
 """Requests forgotten per batch: a quarter of what a batch can bring is enough to keep the bound."""
 DRAIN_MS_MAX: Final = 10_000
 TOPICS_S_MAX: Final = 30.0
+STALLED_S_MAX: Final = 120.0
+"""Records waiting and none taken for that long: something in the client hangs, start afresh."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +115,10 @@ class Live:
         self.app.agent(source, name=STAGE, concurrency=1)(self._turn)
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_rebalance_complete.connect(self._recovered)
-        self._batch = _Batch()
+        watch = safe_faust.Watch(self.app, self.marks, self.ops, stalled_s_max=STALLED_S_MAX)
+        self.app.task(watch.run)
 
     async def _turn(self, stream: Any) -> None:
-        self.app.add_future(self._beat())
         async for events in stream.noack_take(BATCH_MAX, within=BATCH_WAIT_MS_MAX / 1000):
             try:
                 await self._work(events)
@@ -144,8 +147,6 @@ class Live:
         topic = topics.topic_of(self.events.name_of(message))
         self.ops.count(metrics.CONSUMED, message.place.topic)
         try:
-            if message.value is None:
-                raise Undecodable("tombstone", field="value", limit="a record")  # noqa: TRY301
             record: Any = self.events.record(message, topic.record)
             key = record.pattern.request_id.encode()
             seen = batch.changed.get(key, (0, None))[1] or self.kept.get(key)
@@ -160,3 +161,93 @@ class Live:
             batch.changed[key] = (message.place.partition, status)
         if completed is not None:
             batch.completed.append(completed)
+
+    async def _send(self, outputs: list[Output]) -> None:
+        """Await the broker's word for each. Faust's partitioner is Java's murmur2."""
+        send: Any = self.app.producer.send
+        futures = [
+            await send(o.topic, o.key, o.value, None, None, list(o.headers)) for o in outputs
+        ]
+        await asyncio.gather(*futures)
+        for output in outputs:
+            self.ops.count(metrics.PRODUCED, output.topic)
+
+    async def _keep(self, batch: _Batch) -> None:
+        """Into the changelog, awaited; then into the table and before the readers."""
+        values = {key: stored.dump(status) for key, (_, status) in batch.changed.items()}
+        await asyncio.gather(
+            *(
+                self.table.send_changelog(batch.changed[key][0], key, value)
+                for key, value in values.items()
+            )
+        )
+        for key, (partition, status) in batch.changed.items():
+            self.table.data[key] = values[key]
+            self.kept.put(partition, key, status)
+        await self._forget()
+
+    async def _forget(self) -> None:
+        """Keep the bounds: a tombstone in the changelog, then out of table and sight."""
+        gone = self.kept.expired(now_ms=round(time.time() * 1000), expired_max=EXPIRED_MAX)
+        await asyncio.gather(
+            *(self.table.send_changelog(each.partition, each.key, None) for each in gone)
+        )
+        for each in gone:
+            self.table.data.pop(each.key, None)
+            self.kept.remove(each.key)
+            if each.running:
+                log.warning("a running request was forgotten", extra={"key": each.key.decode()})
+
+    async def _restored(self, event: Any) -> None:
+        """One record of the changelog, after a start or a rebalance."""
+        message = event.message
+        if message.value is None:
+            self.kept.remove(message.key)
+            return
+        try:
+            self.kept.put(message.partition, message.key, stored.load(message.value))
+        except ValueError as error:
+            log.warning("stored status skipped", extra={"reason": str(error)})
+
+    async def _assigned(self, _app: Any, *given: Any, signal: Any, **_: Any) -> None:
+        (assigned,) = given
+        self.marks.forget()
+        self.ops.ready("assigned", yes=bool(assigned))
+        self.ops.ready("recovered", yes=False)
+        self.kept.keep_only({place.partition for place in assigned})
+
+    async def _recovered(self, _app: Any, *_: Any, signal: Any, **__: Any) -> None:
+        self.kept.in_order()
+        self.ops.ready("recovered", yes=True)
+        log.info("live view is whole", extra={"requests": len(self.kept)})
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one batch has changed and brought about."""
+
+    changed: dict[bytes, tuple[int, RequestStatus]] = field(default_factory=dict)
+    """By key: partition and status."""
+    completed: list[RequestCompleted] = field(default_factory=list)
+
+
+def _require_topics(settings: LiveSettings) -> None:
+    """Every topic is there with one partition count. Raises Unusable, naming the first wrong."""
+    names = [prefixed(settings.prefix, topic.name) for topic in (*SOURCES, COMPLETED)]
+    names.append(changelog_name(settings.prefix, TABLE))
+    admin.require(settings.connection, names, timeout_s=TOPICS_S_MAX)
+    plan = planned(settings.prefix, partitions=settings.partitions)
+    wrong = admin.problems(settings.connection, [each for each in plan if each.name in names])
+    if wrong:
+        line = "the live view needs one partition count for all its topics"
+        raise Unusable(f"{wrong[0]}; {line} (HEDDLE_PARTITIONS)")
+
+
+def _message(raw: Any) -> Message:
+    return Message(
+        Place(raw.topic, raw.partition, raw.offset),
+        raw.key,
+        raw.value,
+        tuple(raw.headers or ()),
+        round((raw.timestamp or 0) * 1000),
+    )

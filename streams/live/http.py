@@ -1,4 +1,4 @@
-"""`GET /requests/{id}`, `/counts`, `/livez`, `/readyz` and `/metrics` of the live view, on one port.
+"""The live view on one port: `/requests/{id}`, `/counts`, `/livez`, `/readyz`, `/metrics`.
 
 Read-only and without authentication: for the inside of an installation, where the gateway asks it.
 Answers JSON, also for what is unknown; never lists requests.
@@ -29,7 +29,7 @@ _REQUESTS: Final = "/requests/"
 
 
 def serve(port: int, kept: Kept, ops: Ops, *, host: str = "127.0.0.1") -> Server:
-    """Serve in a thread of its own; `port` 0 takes a free one. Raises Unusable where it is taken."""
+    """Serve in a thread; `port` 0 takes a free one. Raises Unusable where it is taken."""
     try:
         server = Server((host, port), _Handler)
     except OSError as error:

@@ -16,13 +16,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from inference.engine import Batch, Ended, Engine, Tile
 from inference.engine import Forward as Measured
 from schemas import metrics
-from schemas.errors import Busy, HeddleError, Rejected
+from schemas.errors import Busy, HeddleError, Rejected, Undecodable
 from schemas.records import Forward, Part, PatternRouted
 from streams.lanes.lanes import LaneLimits, Lanes
 from streams.loop.stage import Ending
@@ -85,6 +85,7 @@ class GenerateStage:
         self._stop = threading.Event()
         self._trouble: Exception | None = None
         self._jobs: dict[Place, Job] = {}
+        self._refused: dict[Place, Job] = {}
         self._tiers: Counter[str] = Counter()
         self._lanes: Lanes[Job] = Lanes(limits=LaneLimits(waiting_max=self._limits.waiting_max * 4))
         self._prepare = ThreadPoolExecutor(self._limits.threads_max, "prepare")
@@ -117,7 +118,9 @@ class GenerateStage:
         endings = []
         while not self._endings.empty():
             ending = self._endings.get()
-            self._gone(ending.place)
+            job = self._gone(ending.place)
+            if job is not None and isinstance(ending.error, Rejected):
+                self._refused[ending.place] = job
             endings.append(ending)
         return endings
 
@@ -127,13 +130,13 @@ class GenerateStage:
 
     def failure(self, message: Message, refused: Rejected, *, attempts: int) -> Output | None:
         """PatternFailed with the figures of the last tile, where there was one."""
-        job = self._jobs.get(message.place)
-        try:
-            order = job.order if job else self._parts.events.record(message, PatternRouted)
-        except Rejected:
+        if isinstance(refused, Undecodable):
             return None
-        event = failed(order.pattern, STAGE, refused, at=now(), attempts=attempts)
-        return self._parts.events.output(event)
+        job = self._refused.pop(message.place, None)
+        if job is None:
+            job = Job(message.place, self._parts.events.record(message, PatternRouted), attempts)
+        event = failed(job.order.pattern, STAGE, refused, at=now(), attempts=job.attempt)
+        return self._parts.events.output(replace(event, gates=job.gates, gpu_us=job.gpu_us))
 
     def surrender(self, places: Collection[Place]) -> Sequence[Place]:
         """Give back what no engine has seen."""
@@ -158,10 +161,11 @@ class GenerateStage:
         self._parts.wishes.close()
         self._parts.engine.close()
 
-    def _gone(self, place: Place) -> None:
+    def _gone(self, place: Place) -> Job | None:
         job = self._jobs.pop(place, None)
         if job is not None:
             self._tiers[job.order.pattern.tier] -= 1
+        return job
 
     # prepare and settle threads -----------------------------------------------------------------
 
@@ -208,7 +212,7 @@ class GenerateStage:
         except HeddleError as error:
             self._trouble = error
         except Exception as error:  # noqa: BLE001 - without its engine the worker must end
-            log.exception("engine thread", extra={"kind": type(error).__name__})
+            log.error("engine thread ended", extra={"kind": type(error).__name__})
             self._trouble = error
 
     def _engine_turn(self) -> None:

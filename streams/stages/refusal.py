@@ -9,7 +9,7 @@ from schemas import names
 from schemas.errors import Conflict, Deadly, Rejected, Undecodable
 from schemas.names import REQUEST_ID
 from schemas.plain import moment
-from schemas.records import EPOCH, Gate, Pattern, PatternFailed, PatternRequested
+from schemas.records import EPOCH, Pattern, PatternFailed, PatternRequested
 
 if TYPE_CHECKING:
     from streams.kafka.events import Events
@@ -20,7 +20,6 @@ def failed(
     pattern: Pattern, stage: str, refused: Rejected, *, at: datetime, attempts: int = 1
 ) -> PatternFailed:
     """The failure event of one pattern. Its id is derived, so a second one is the same event."""
-    gates = getattr(refused, "gates", ())
     return PatternFailed(
         event_id=names.event_id(pattern.pattern_id, stage, "PatternFailed"),
         pattern=pattern,
@@ -30,7 +29,6 @@ def failed(
         field=refused.field,
         limit=refused.limit,
         attempts=attempts,
-        gates=tuple(gate for gate in gates if isinstance(gate, Gate)),
         failed_at=at,
     )
 
