@@ -25,6 +25,8 @@ _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.02
 # Looked up before any fork: between fork and exec nothing may be loaded.
 _LIBC = ctypes.CDLL(None, use_errno=True)
+# Remembered, or Python complains of children that run on when nobody names them any more.
+_apart: list[subprocess.Popen[bytes]] = []
 
 
 def spawn(
@@ -42,7 +44,9 @@ def spawn_apart(
     parent_death: signal.Signals | None = None,
 ) -> subprocess.Popen[bytes]:
     """As `spawn`, but the child outlives its parent, or is sent `parent_death` when that ends."""
-    return _start(argv, env=env, log=log, cwd=None, parent_death=parent_death)
+    child = _start(argv, env=env, log=log, cwd=None, parent_death=parent_death)
+    _apart[:] = [one for one in _apart if one.poll() is None] + [child]
+    return child
 
 
 def _start(

@@ -62,6 +62,9 @@ share.coordinator.state.topic.num.partitions=4
 # A person waits for the first message: no grace period for members that will not come.
 group.initial.rebalance.delay.ms=0
 log.retention.check.interval.ms=60000
+# After a kill the controller holds the old registration for as long as this: 14 s at Kafka's 9000.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 
 # Small: the cleaner alone would take 128 MB of the heap.
 log.cleaner.dedupe.buffer.size=16777216

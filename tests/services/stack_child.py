@@ -1,7 +1,7 @@
 """A stage for the supervisor's tests: `stack_child.py WAY` behaves in one known way.
 
-Ways: stay, crash, flaky MARKER, brood, stubborn, done, refuse, serve (answers /readyz on HEDDLE_PORT),
-topics, run (as `heddle`: `run STAGE` serves, `topics apply` is done).
+Ways: stay, crash, flaky MARKER, brood, stubborn, refuse, done. As a stand-in for the `heddle`
+command: `topics apply` is done at once, `run STAGE` answers /readyz on HEDDLE_PORT.
 """
 
 from __future__ import annotations

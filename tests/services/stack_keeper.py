@@ -1,6 +1,6 @@
 """Runs a supervisor over stack_child.py: `stack_keeper.py FOLDER POLICY NAME=WAY[,ARG][<AFTER]...`.
 
-POLICY is `first,max,healthy,deaths`, the fields of RestartPolicy. Exit 0 when it stopped on request.
+POLICY is `first,max,healthy,deaths`, the fields of RestartPolicy. Exit 0: it stopped on request.
 """
 
 from __future__ import annotations
