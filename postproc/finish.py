@@ -15,7 +15,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-
 from postproc import products
 from postproc.colour import Bytes
 from postproc.figures import Figure, on_artefact, refuse, reported

@@ -8,6 +8,7 @@ decides which ink they become.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
@@ -24,8 +25,22 @@ MERGE_DISTANCE: Final = 0.045
 """OKLab distance under which two inks are one; a little over what an eye sees side by side."""
 COVERAGE_MIN: Final = 0.002
 """Share of the tile under which an ink is dropped."""
-FLATNESS_SIGMA: Final = 0.02
-"""OKLab jump to a neighbour at which a pixel's vote has sunk to 1/e."""
+MIX_DISTANCE: Final = 0.04
+"""OKLab distance from the line between two inks up to which a colour is a mix of them."""
+FLAT_JUMP: Final = 0.03
+FLAT_SHARE_MIN: Final = 0.15
+"""Share of flat pixels from which a colour between two others is an ink of its own."""
+SPARE_FACTOR: Final = 2
+SPARE_MORE: Final = 4
+SETTLED_SIGMA: Final = 0.03
+"""OKLab slope per pixel at which a pixel's vote has sunk to 1/e."""
+_HERE, _LESS, _MORE = slice(1, -1), slice(None, -2), slice(2, None)
+_OPPOSITE: Final = (
+    (np.s_[:, _HERE, _LESS], np.s_[:, _HERE, _MORE]),
+    (np.s_[:, _LESS, _HERE], np.s_[:, _MORE, _HERE]),
+    (np.s_[:, _LESS, _LESS], np.s_[:, _MORE, _MORE]),
+    (np.s_[:, _LESS, _MORE], np.s_[:, _MORE, _LESS]),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +85,13 @@ def find_palette(rgb: Bytes, lattice: Lattice, *, colours_max: int, seed: int = 
             field="palette_max",
             limit=f"1 to {COLOURS_MAX}",
         )
-    votes = flatness(rgb, lattice)
+    votes = settled(rgb, lattice)
     points, weights = _binned(rgb, votes)
-    centres = _kmeans(points, weights, _seeds(points, weights, colours_max, seed))
-    centres = _merged(points, weights, centres)
+    # More centres than inks at first, so that blurred edges do not take the place of an ink.
+    first = _seeds(points, weights, SPARE_FACTOR * colours_max + SPARE_MORE, seed)
+    centres = _merged(points, weights, _kmeans(points, weights, first))
+    centres = _without_mixes(rgb, lattice, centres)
+    centres = _at_most(points, weights, _kmeans(points, weights, centres), colours_max)
     return _as_palette(rgb, centres)
 
 
@@ -85,19 +103,20 @@ def with_coverage(palette: Palette, index_map: Bytes) -> Palette:
     return Palette(inks=tuple(replace(ink, coverage=float(share)) for ink, share in inks))
 
 
-def flatness(rgb: Bytes, lattice: Lattice) -> Floats:
-    """[H, W] in (0, 1]: 1 where a pixel equals its four neighbours on the cloth."""
+def settled(rgb: Bytes, lattice: Lattice) -> Floats:
+    """[H, W] in (0, 1]: how little a pixel is on its way from one colour to another.
+
+    On the way means between its two opposite neighbours on the cloth, in any of four directions;
+    flat areas and the backs of thin lines are settled, both sides of an edge are, its middle not.
+    """
     planes = oklab_planes(wrap_pad(rgb, lattice, margin_px=1))
     inner = planes[:, 1:-1, 1:-1]
-    neighbours = (
-        planes[:, :-2, 1:-1],
-        planes[:, 2:, 1:-1],
-        planes[:, 1:-1, :-2],
-        planes[:, 1:-1, 2:],
-    )
-    steepest = np.max([((inner - other) ** 2).sum(axis=0) for other in neighbours], axis=0)
-    flat: Floats = np.exp(-steepest / np.float32(FLATNESS_SIGMA**2))
-    return np.maximum(flat, np.float32(1e-4))
+    steepest = np.zeros(rgb.shape[:2], dtype=np.float32)
+    for before, after in _OPPOSITE:
+        climb = ((inner - planes[before]) * (planes[after] - inner)).sum(axis=0)
+        np.maximum(steepest, climb, out=steepest)
+    votes: Floats = np.exp(-steepest / np.float32(SETTLED_SIGMA**2))
+    return np.maximum(votes, np.float32(1e-4))
 
 
 def map_to_inks(rgb: Bytes, palette: Palette, *, allowed: npt.NDArray[Any] | None = None) -> Bytes:
@@ -172,20 +191,84 @@ def _nearest(points: Floats, centres: Floats) -> npt.NDArray[np.intp]:
 
 def _merged(points: Floats, weights: Floats, centres: Floats) -> Floats:
     """Centres after joining the closest pairs and dropping those with next to no vote."""
+    totals = _votes(points, weights, centres)
+    kept = totals >= COVERAGE_MIN * totals.sum()
+    centres, totals = centres[kept], totals[kept]
     while len(centres) > 1:
-        gaps = np.sqrt(((centres[:, None] - centres[None]) ** 2).sum(axis=2))
-        np.fill_diagonal(gaps, np.inf)
-        totals = np.bincount(_nearest(points, centres), weights, minlength=len(centres))
-        rarest = int(np.argmin(totals))
-        if gaps.min() < MERGE_DISTANCE:
-            pair = np.unravel_index(int(np.argmin(gaps)), gaps.shape)
-            loser = min((int(i) for i in pair), key=lambda i: totals[i])
-        elif totals[rarest] < COVERAGE_MIN * totals.sum():
-            loser = rarest
-        else:
+        gaps = _gaps(centres)
+        if gaps.min() >= MERGE_DISTANCE:
             break
-        centres = _kmeans(points, weights, np.delete(centres, loser, axis=0))
+        one, other = np.unravel_index(int(np.argmin(gaps)), gaps.shape)
+        centres, totals = _joined(centres, totals, int(one), int(other))
     return centres
+
+
+def _at_most(points: Floats, weights: Floats, centres: Floats, count: int) -> Floats:
+    """Centres after joining, cheapest pair first (Ward, 1963), until `count` are left."""
+    totals = _votes(points, weights, centres)
+    while len(centres) > count:
+        shares = totals[:, None] * totals[None] / np.maximum(totals[:, None] + totals[None], 1e-9)
+        costs = np.where(np.eye(len(centres), dtype=bool), np.inf, shares * _gaps(centres) ** 2)
+        one, other = np.unravel_index(int(np.argmin(costs)), costs.shape)
+        centres, totals = _joined(centres, totals, int(one), int(other))
+    return centres
+
+
+def _votes(points: Floats, weights: Floats, centres: Floats) -> npt.NDArray[np.float64]:
+    """[n] summed weight of the points nearest to each centre."""
+    labels = _nearest(points, centres)
+    return np.bincount(labels, weights, minlength=len(centres)).astype(np.float64)
+
+
+def _joined(
+    centres: Floats, totals: npt.NDArray[np.float64], one: int, other: int
+) -> tuple[Floats, npt.NDArray[np.float64]]:
+    """The pair becomes its heavier member, not a mean: an ink is a colour that is there."""
+    loser, winner = (one, other) if totals[one] < totals[other] else (other, one)
+    totals = totals.copy()
+    totals[winner] += totals[loser]
+    return np.delete(centres, loser, axis=0), np.delete(totals, loser)
+
+
+def _gaps(centres: Floats) -> Floats:
+    """[n, n] OKLab distances, infinite to oneself."""
+    gaps: Floats = np.sqrt(((centres[:, None] - centres[None]) ** 2).sum(axis=2))
+    np.fill_diagonal(gaps, np.inf)
+    return gaps
+
+
+def _without_mixes(rgb: Bytes, lattice: Lattice, centres: Floats) -> Floats:
+    """Centres after dropping those that lie between two others and have hardly a flat pixel."""
+    shares = _flat_shares(rgb, lattice, centres)
+    kept = list(range(len(centres)))
+    for index in np.argsort(shares, kind="stable"):
+        others = [k for k in kept if k != index]
+        if shares[index] < FLAT_SHARE_MIN and _is_mix(centres[index], centres[others]):
+            kept = others
+    return centres[kept]
+
+
+def _flat_shares(rgb: Bytes, lattice: Lattice, centres: Floats) -> Floats:
+    """[n]: of the pixels nearest to each centre, the share whose neighbours look the same."""
+    planes = oklab_planes(wrap_pad(rgb, lattice, margin_px=1))
+    inner = planes[:, _HERE, _HERE]
+    steepest = np.zeros(rgb.shape[:2], dtype=np.float32)
+    for sides in _OPPOSITE[:2]:
+        for side in sides:
+            np.maximum(steepest, ((planes[side] - inner) ** 2).sum(axis=0), out=steepest)
+    labels = _nearest(np.ascontiguousarray(inner.reshape(3, -1).T), centres)
+    flat = np.bincount(labels, (steepest < FLAT_JUMP**2).ravel(), minlength=len(centres))
+    shares = flat / np.maximum(np.bincount(labels, minlength=len(centres)), 1)
+    return shares.astype(np.float32)
+
+
+def _is_mix(colour: Floats, others: Floats) -> bool:
+    for one, other in combinations(others, 2):
+        way = other - one
+        along = float((colour - one) @ way) / max(float(way @ way), 1e-9)
+        if 0 < along < 1 and float(((one + along * way - colour) ** 2).sum()) < MIX_DISTANCE**2:
+            return True
+    return False
 
 
 def _as_palette(rgb: Bytes, centres: Floats) -> Palette:

@@ -16,7 +16,14 @@ import numpy.typing as npt
 
 from postproc.colour import Bytes, oklab_planes
 from postproc.lattice import Lattice, wrap_pad
-from postproc.palette import Palette, find_palette, flatness, map_to_inks, with_coverage
+from postproc.palette import (
+    MIX_DISTANCE,
+    Palette,
+    find_palette,
+    map_to_inks,
+    settled,
+    with_coverage,
+)
 
 EDGE_REACH_PX: Final = 4
 """How far from its flat areas an edge's pixels may be, at the tile's size."""
@@ -24,10 +31,8 @@ ENLARGED_REACH_PX: Final = 2
 """How far an enlarged edge may move from where the tile has it, in the tile's pixels."""
 SPECK_PX_MAX: Final = 2
 """Pixels of one ink in a 3 x 3 square up to which the middle one counts as a speck."""
-MIX_DISTANCE: Final = 0.04
-"""OKLab distance from the line between two inks up to which a colour is a mix of them."""
 COVERAGE_MIN: Final = 0.001
-FLAT_MIN: Final = float(np.exp(-1))
+SETTLED_MIN: Final = float(np.exp(-1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ def _cleaned(rgb: Bytes, palette: Palette, lattice: Lattice) -> Bytes:
     A thin outline is all edge; it keeps its ink because its colour is no mix of what lies beside.
     """
     count = len(palette.inks)
-    flat = flatness(rgb, lattice) > FLAT_MIN
+    flat = settled(rgb, lattice) > SETTLED_MIN
     marked = np.where(flat, map_to_inks(rgb, palette), np.uint8(255))
     allowed = _present(marked, count, lattice, reach_px=EDGE_REACH_PX)
     rows, columns = np.nonzero(~flat)
