@@ -31,8 +31,7 @@ class RestartPolicy:
         """Wait before the next start, None when there is none. `quick_deaths` is at least 1."""
         if quick_deaths >= self.quick_deaths_max:
             return None
-        # The exponent is bounded too: the largest doubling is far above any delay_ms_max.
-        return min(self.delay_ms_first << min(quick_deaths - 1, 30), self.delay_ms_max)
+        return min(self.delay_ms_first << (quick_deaths - 1), self.delay_ms_max)
 
 
 def hopeless(exit_code: int, *, was_ready: bool) -> bool:

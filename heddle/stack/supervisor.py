@@ -188,7 +188,7 @@ def stop_waves(processes: Sequence[Process]) -> list[frozenset[str]]:
     """
     depth: dict[str, int] = {}
     for one in processes:
-        depth[one.name] = 1 + max((depth[name] for name in one.after), default=-1)
+        depth[one.name] = 1 + max((depth[name] for name in one.after), default=0)
     lasting = [one for one in processes if not one.one_shot]
     levels = sorted({depth[one.name] for one in lasting}, reverse=True)
     waves = [frozenset(one.name for one in lasting if depth[one.name] == level) for level in levels]

@@ -54,6 +54,12 @@ def test_options_come_from_the_settings() -> None:
     assert StackOptions.from_json(chosen.to_json()) == chosen
 
 
+@pytest.mark.parametrize("port", [1, 65_535])
+def test_the_ends_of_the_range_are_inside(port: int) -> None:
+    """The lowest and the highest port may be asked for."""
+    assert StackOptions.from_environ({"HEDDLE_LIVE_PORT": str(port)}).ports == {"live": port}
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
