@@ -209,14 +209,14 @@ class Live:
         except ValueError as error:
             log.warning("stored status skipped", extra={"reason": str(error)})
 
-    async def _assigned(self, _app: Any, *given: Any, signal: Any, **_: Any) -> None:
+    async def _assigned(self, _app: Any, /, *given: Any, signal: Any, **_: Any) -> None:
         (assigned,) = given
         self.marks.forget()
         self.ops.ready("assigned", yes=bool(assigned))
         self.ops.ready("recovered", yes=False)
         self.kept.keep_only({place.partition for place in assigned})
 
-    async def _recovered(self, _app: Any, *_: Any, signal: Any, **__: Any) -> None:
+    async def _recovered(self, _app: Any, /, *_: Any, signal: Any, **__: Any) -> None:
         self.kept.in_order()
         self.ops.ready("recovered", yes=True)
         log.info("live view is whole", extra={"requests": len(self.kept)})

@@ -37,6 +37,9 @@ class PooledStage:
             raise Busy
         self._open[message.place] = self._pool.submit(self._carry, message)
 
+    def hurry(self) -> None:
+        """Nothing waits for company here."""
+
     def collect(self) -> Sequence[Ending]:
         """What the threads have ended."""
         endings = []

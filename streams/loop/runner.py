@@ -140,6 +140,8 @@ class Runner:
             self._failed(place, error)
             return True
         self._took(share, message, now_ms)
+        if self._alone is not None:
+            self._stage.hurry()
         return True
 
     def _may_begin(self, share: Tracked, message: Message, now_ms: float) -> bool:
@@ -319,7 +321,7 @@ class Runner:
     # rebalance and end --------------------------------------------------------------------------
 
     def _assigned(self, known: dict[Share, Committed]) -> None:
-        careful_max = self._limits.in_flight_max
+        careful_max = self._limits.careful_max
         for share, committed in known.items():
             self._shares[share] = tracked(
                 share, committed, committed.offset, careful_max=careful_max

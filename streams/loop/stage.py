@@ -17,6 +17,8 @@ class Limits:
 
     in_flight_max: int = 64
     """Records taken and not finished."""
+    careful_max: int = 16
+    """Per partition, after a worker's death: records taken one at a time, alone in flight."""
     records_max: int = 500
     """Records of one poll."""
     tries_max: int = 8
@@ -61,6 +63,9 @@ class Stage(Protocol):
 
     def submit(self, message: Message) -> None:
         """Begin one record. Never blocks long. Raises Busy (offer again), Rejected, Transient."""
+
+    def hurry(self) -> None:
+        """Nothing more comes until what was submitted has ended: do not wait for company."""
 
     def collect(self) -> Sequence[Ending]:
         """What has ended since the last call. Never blocks."""

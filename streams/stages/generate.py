@@ -111,6 +111,9 @@ class GenerateStage:
         self._tiers[order.pattern.tier] += 1
         self._prepare.submit(self._guarded, job, self._prepare_job)
 
+    def hurry(self) -> None:
+        """The wait for company is some milliseconds: not worth a word."""
+
     def collect(self) -> Sequence[Ending]:
         """What has ended. Raises what stopped the engine's thread."""
         if self._trouble is not None:

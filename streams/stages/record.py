@@ -79,6 +79,10 @@ class Recording:
         self._gathered.append((place, row))
         self._flush_if_due()
 
+    def hurry(self) -> None:
+        """Insert what there is."""
+        self._flush()
+
     def collect(self) -> Sequence[Ending]:
         """Records whose rows are durable, or whose insert failed."""
         self._flush_if_due()
@@ -111,6 +115,10 @@ class Recording:
         full = len(self._gathered) >= self._limits.rows_max
         late = self._gathered and _now_ms() - self._since_ms >= self._limits.wait_ms_max
         if full or late:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._gathered:
             batch, self._gathered = self._gathered, []
             self._under_way += 1
             self._writer.submit(self._insert, batch)
