@@ -114,7 +114,8 @@ class S3Store:
         """See AssetStore. The first call tries a conditional write; later ones read."""
         probe = f"{PROBE}/{uuid.uuid4().hex}"
         if self._proven.is_set():
-            # A read, not a size: only the answer to a read tells a missing bucket from a missing key.
+            # A read, because the answer to a size has no body to tell a missing bucket from a
+            # missing key.
             with suppress(Absent):
                 self._get(probe, size_bytes_max=1)
             return

@@ -89,7 +89,7 @@ osd heartbeat grace = 600
 rgw crypt require ssl = false
 rgw crypt s3 kms backend = testing
 rgw crypt s3 kms encryption keys = $kms_key=$kms_secret
-rgw frontends = beast tcp_nodelay=1 endpoint=127.0.0.1:$port ssl_endpoint=127.0.0.1:$tls_port ssl_certificate=$root/tls.pem ssl_private_key=$root/tls.key
+rgw frontends = $frontends
 rgw dynamic resharding = false
 rgw thread pool size = 48
 rgw dns name =
@@ -134,73 +134,59 @@ def running(root: Path) -> Iterator[S3Server]:
 
 def _start(root: Path, children: list[subprocess.Popen[bytes]]) -> S3Server:
     mon_port, osd_port, port, tls_port = free_ports(4)
-    fsid, osd_uuid = str(uuid.uuid4()), str(uuid.uuid4())
     for folder in ("mon", "osd", "rgw", "crash"):
         (root / folder).mkdir(parents=True)
+    fsid = str(uuid.uuid4())
     (root / "ceph.conf").write_text(
         _CONF.substitute(
             root=root,
             fsid=fsid,
             mon_port=mon_port,
-            port=port,
-            tls_port=tls_port,
             osd_port_min=osd_port,
             osd_port_max=osd_port + 200,
+            frontends=(
+                # Without nodelay an answer's body waits 40 ms for the caller's kernel.
+                f"beast tcp_nodelay=1 endpoint=127.0.0.1:{port} ssl_endpoint=127.0.0.1:{tls_port} "
+                f"ssl_certificate={root}/tls.pem ssl_private_key={root}/tls.key"
+            ),
             kms_key=KMS_KEY,
             kms_secret=base64.b64encode(os.urandom(32)).decode(),
         )
     )
     _keys(root)
-    _certificate(root)
-
-    def daemon(*argv: str) -> None:
-        children.append(spawn(argv, env=_env(root), log=root / f"{argv[0]}.log", cwd=root))
-
-    monmap = str(root / "monmap")
-    _tool(
-        root,
-        "monmaptool",
-        "--create",
-        "--fsid",
-        fsid,
-        "--addv",
-        "a",
-        f"[v2:127.0.0.1:{mon_port}]",
-        monmap,
-    )
-    _tool(
-        root,
-        "ceph-mon",
-        "--mkfs",
-        "-i",
-        "a",
-        "--monmap",
-        monmap,
-        "--keyring",
-        str(root / "keyring"),
-    )
-    daemon("ceph-mon", "-f", "-i", "a")
-    _tool(root, "ceph", "osd", "new", osd_uuid)
-    _tool(root, "ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd_uuid)
-    daemon("ceph-osd", "-f", "-i", "0")
-    _until(lambda: "1 up" in _tool(root, "ceph", "osd", "stat"), root, children)
-    _tool(
-        root,
-        "radosgw-admin",
-        "user",
-        "create",
-        "--uid=heddle",
-        "--display-name=heddle",
-        f"--access-key={ACCESS_KEY}",
-        f"--secret-key={SECRET_KEY}",
-    )
-    daemon("radosgw", "-f", "-n", "client.rgw")
+    _tool(root, f"monmaptool --create --fsid {fsid} --addv a [v2:127.0.0.1:{mon_port}] monmap")
+    _start_cluster(root, children)
+    _start_gateway(root, children)
     _until(lambda: _answers(port) and _answers(tls_port), root, children)
     return S3Server(
         endpoint=f"http://127.0.0.1:{port}",
         tls_endpoint=f"https://127.0.0.1:{tls_port}",
         ca_file=root / "tls.pem",
     )
+
+
+def _start_cluster(root: Path, children: list[subprocess.Popen[bytes]]) -> None:
+    osd_uuid = uuid.uuid4()
+    _tool(root, "ceph-mon --mkfs -i a --monmap monmap --keyring keyring")
+    _daemon(root, "ceph-mon -f -i a", children)
+    _tool(root, f"ceph osd new {osd_uuid}")
+    _tool(root, f"ceph-osd -i 0 --mkfs --osd-uuid {osd_uuid}")
+    _daemon(root, "ceph-osd -f -i 0", children)
+    _until(lambda: "1 up" in _tool(root, "ceph osd stat"), root, children)
+
+
+def _start_gateway(root: Path, children: list[subprocess.Popen[bytes]]) -> None:
+    _tool(
+        root,
+        "radosgw-admin user create --uid=heddle --display-name=heddle "
+        f"--access-key={ACCESS_KEY} --secret-key={SECRET_KEY}",
+    )
+    _tool(
+        root,
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 "
+        "-addext subjectAltName=IP:127.0.0.1 -keyout tls.key -out tls.pem",
+    )
+    _daemon(root, "radosgw -f -n client.rgw", children)
 
 
 def _until(ready: Callable[[], bool], root: Path, children: list[subprocess.Popen[bytes]]) -> None:
@@ -214,54 +200,27 @@ def _until(ready: Callable[[], bool], root: Path, children: list[subprocess.Pope
 
 def _keys(root: Path) -> None:
     """One keyring for everybody; the monitor takes it over when it is made."""
-    keyring = str(root / "keyring")
-    for name, *caps in (
-        ("mon.", "mon"),
-        ("client.admin", "mon", "osd"),
-        ("client.rgw", "mon", "osd"),
-        ("osd.0", "mon", "osd"),
-    ):
-        argv = ["ceph-authtool", keyring, "--gen-key", "-n", name]
-        if not os.path.exists(keyring):
-            argv.append("--create-keyring")
-        for cap in caps:
-            argv += ["--cap", cap, "allow *"]
-        _tool(root, *argv)
-
-
-def _certificate(root: Path) -> None:
-    _tool(
-        root,
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=127.0.0.1",
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-keyout",
-        str(root / "tls.key"),
-        "-out",
-        str(root / "tls.pem"),
-    )
+    new = " --create-keyring"
+    for name in ("mon.", "client.admin", "client.rgw", "osd.0"):
+        caps = [word for part in ("mon", "osd") for word in ("--cap", part, "allow *")]
+        _tool(root, f"ceph-authtool keyring --gen-key -n {name}{new}", *caps)
+        new = ""
 
 
 def _env(root: Path) -> dict[str, str]:
-    return {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "CEPH_CONF": str(root / "ceph.conf"),
-        "HOME": str(root),
-    }
+    path = os.environ.get("PATH", os.defpath)
+    return {"PATH": path, "CEPH_CONF": str(root / "ceph.conf"), "HOME": str(root)}
 
 
-def _tool(root: Path, *argv: str) -> str:
+def _daemon(root: Path, command: str, children: list[subprocess.Popen[bytes]]) -> None:
+    argv = command.split()
+    children.append(spawn(argv, env=_env(root), log=root / f"{argv[0]}.log", cwd=root))
+
+
+def _tool(root: Path, command: str, *more: str) -> str:
+    """Run a command to its end in `root`; its words hold no spaces, those of `more` may."""
     done = subprocess.run(
-        argv,
+        [*command.split(), *more],
         env=_env(root),
         cwd=root,
         capture_output=True,
@@ -271,7 +230,8 @@ def _tool(root: Path, *argv: str) -> str:
         check=False,
     )
     if done.returncode:
-        raise Unusable(f"{argv[0]} failed while starting the S3 server: {done.stderr[-800:]}")
+        said = done.stderr[-800:]
+        raise Unusable(f"`{command}` failed while starting the S3 server: {said}")
     return done.stdout
 
 
