@@ -1,0 +1,83 @@
+"""`python -m training`: render a contact sheet, train the built-in model, export it, draw with it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from training.model import TILE_PX
+from training.sheet import save_sheet, swatch_sheet
+
+DEFAULT_RUN = Path("training/runs/swatch")
+DEFAULT_TARGET = Path("inference/builtin/swatch")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; every long option has a default that trains the shipped model."""
+    top = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    sheet = commands.add_parser("render", help="draw a contact sheet of labelled swatches")
+    sheet.add_argument("--out", type=Path, default=Path("swatches.png"))
+    sheet.add_argument("--seed", type=int, default=1)
+    for name, text in (
+        ("train", "train all stages, going on from the last checkpoint"),
+        ("shards", "only train the autoencoder and write shards of latents"),
+        ("weave", "only train the UNet and the text encoder on the shards at hand"),
+        ("export", "write the averaged model as a diffusers folder"),
+    ):
+        _run_options(commands.add_parser(name, help=text))
+    return top
+
+
+def _run_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--run", type=Path, default=DEFAULT_RUN)
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.add_argument("--threads", type=int, default=0, help="0: torch decides")
+    command.add_argument("--shards", type=int, default=12)
+    command.add_argument("--batch", type=int, default=32)
+    command.add_argument("--steps", type=int, default=6000)
+    command.add_argument("--minutes", type=float, default=60.0, help="of diffusion, at most")
+    command.add_argument("--autoencoder-minutes", type=float, default=15.0)
+    command.add_argument("--target", type=Path, default=DEFAULT_TARGET)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; answers the process's exit code."""
+    given = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if given.command == "render":
+        save_sheet(swatch_sheet(given.seed, TILE_PX), given.out)
+        return 0
+    # The heavy imports wait until they are needed.
+    from training import course as stages  # noqa: PLC0415
+    from training.export import Card  # noqa: PLC0415
+
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    device = given.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    plain = stages.Course(folder=given.run, device=device, shards=given.shards)
+    course = replace(
+        plain,
+        autoencode=replace(plain.autoencode, wall_s_max=given.autoencoder_minutes * 60),
+        diffuse=replace(
+            plain.diffuse, batch=given.batch, steps=given.steps, wall_s_max=given.minutes * 60
+        ),
+    )
+    actions = {
+        "train": lambda: stages.train(course),
+        "shards": lambda: stages.fill(course),
+        "weave": lambda: stages.weave(course),
+        "export": lambda: stages.ship(course, given.target, Card()),
+    }
+    logging.getLogger(__name__).info("%s: %s", given.command, actions[given.command]())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

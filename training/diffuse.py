@@ -1,0 +1,210 @@
+"""Trains the UNet and the text encoder together on latents: v-prediction, wrapped convolutions.
+
+Refuses to hold a GPU that it does not need: everything works on the CPU, only slower.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPTokenizer
+
+from training import captions, labels
+from training.latents import Shards
+from training.lattice import Lattice
+from training.model import scheduler
+from training.reader import tokens
+from training.state import Average
+from training.wrap import Wrap
+
+LOG = logging.getLogger(__name__)
+
+LATTICE_SHARES = (0.4, 0.3, 0.3)
+CAPTION_DROP = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long and how to train; progress is the greater of steps and wall time spent."""
+
+    steps: int = 6000
+    batch: int = 32
+    rate: float = 8e-4
+    text_rate: float = 2e-4
+    decay: float = 0.998
+    seed: int = 3
+    wall_s_max: float = 3000.0
+    save_every: int = 100
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """Where a run stands; travels in the checkpoint's metadata."""
+
+    step: int = 0
+    seconds: float = 0.0
+    samples: int = 0
+    loss: float = 1.0
+
+
+class Run:
+    """One resumable training run; the checkpoint lies in `folder` as `diffuse.safetensors`."""
+
+    def __init__(
+        self, model: nn.ModuleDict, tokenizer: CLIPTokenizer, plan: Plan, folder: Path, device: str
+    ) -> None:
+        self.plan, self.device, self.tokenizer = plan, device, tokenizer
+        self.path = folder / "diffuse.safetensors"
+        self.model = model.to(device=device, memory_format=torch.channels_last)
+        # The average is copied before the wrap: a wrapped module must not be copied.
+        self.average = Average(self.model, plan.decay)
+        self.wrap = Wrap(self.model["unet"])
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": list(model["unet"].parameters()), "peak": plan.rate},
+                {"params": list(model["text"].parameters()), "peak": plan.text_rate},
+            ],
+            lr=plan.rate,
+            betas=(0.9, 0.99),
+            weight_decay=1e-3,
+        )
+        self.progress = Progress()
+        self.alphas = scheduler().alphas_cumprod.to(device)
+        self._resume()
+
+    def train(self, shards: Shards) -> Progress:
+        """Go on until the steps or the wall time are spent; saves as it goes and at the end."""
+        generator = torch.Generator().manual_seed(self.plan.seed + self.progress.step)
+        dice = random.Random(self.plan.seed + self.progress.step)
+        scale = 1.0 / shards.spread()
+        self.model.train()
+        before, began = self.progress.seconds, time.monotonic()
+        while self._spent() < 1:
+            value = self._step(shards, scale, generator, dice)
+            self.progress.step += 1
+            self.progress.samples += self.plan.batch
+            self.progress.seconds = before + time.monotonic() - began
+            self.progress.loss += (value - self.progress.loss) * 0.02
+            if self.progress.step % 50 == 0:
+                self._log()
+            if self.progress.step % self.plan.save_every == 0:
+                self.save()
+                shards.look_again()
+        self.save()
+        return self.progress
+
+    def _spent(self) -> float:
+        return max(
+            self.progress.step / self.plan.steps, self.progress.seconds / self.plan.wall_s_max
+        )
+
+    def _log(self) -> None:
+        LOG.info(
+            "diffuse step %d samples %d loss %.4f seconds %.0f",
+            self.progress.step,
+            self.progress.samples,
+            self.progress.loss,
+            self.progress.seconds,
+        )
+
+    def _step(
+        self, shards: Shards, scale: float, generator: torch.Generator, dice: random.Random
+    ) -> float:
+        lattice = dice.choices(tuple(Lattice), LATTICE_SHARES)[0]
+        self.wrap.lattice = lattice
+        clean, rows = shards.batch(lattice, self.plan.batch, generator)
+        texts = [
+            "" if dice.random() < CAPTION_DROP else captions.caption(labels.swatch(row), dice)
+            for row in rows
+        ]
+        ids = tokens(self.tokenizer, texts).to(self.device)
+        clean = (clean * scale).to(self.device, memory_format=torch.channels_last)
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        # One timestep from every slice of the range: less variance than independent draws.
+        slices = torch.arange(len(rows)) + torch.rand(len(rows), generator=generator)
+        steps = (slices * (len(self.alphas) / len(rows))).long().to(self.device)
+        value = self._loss(clean, noise, steps, ids)
+        self._rates()
+        self.optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.average.follow(self.model)
+        return float(value.detach())
+
+    def _loss(self, clean: Tensor, noise: Tensor, steps: Tensor, ids: Tensor) -> Tensor:
+        kept = self.alphas[steps].sqrt()[:, None, None, None]
+        lost = (1 - self.alphas[steps]).sqrt()[:, None, None, None]
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16):
+            states = self.model["text"](ids).last_hidden_state
+            noisy = kept * clean + lost * noise
+            guess = self.model["unet"](noisy, steps, states).sample
+        return functional.mse_loss(guess.float(), kept * noise - lost * clean)
+
+    def _rates(self) -> None:
+        share = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(self._spent(), 1.0)))
+        warm = min(1.0, (self.progress.step + 1) / 100)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * warm * share
+
+    def _named(self) -> Iterator[tuple[str, nn.Module]]:
+        yield "raw", self.model
+        yield "average", self.average.model
+
+    def save(self) -> None:
+        """Write weights, their average, the optimiser's moments and the progress, atomically."""
+        kept = {
+            f"{kind}/{name}": value.detach().cpu().contiguous()
+            for kind, module in self._named()
+            for name, value in module.state_dict().items()
+        }
+        for place, weight in enumerate(self._weights()):
+            for name, value in self.optimiser.state.get(weight, {}).items():
+                kept[f"moment/{place}/{name}"] = value.detach().cpu().contiguous()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(".draft")
+        facts = {
+            name: getattr(self.progress, name) for name in ("step", "seconds", "samples", "loss")
+        }
+        save_file(kept, draft, metadata={"progress": json.dumps(facts)})
+        os.replace(draft, self.path)
+
+    def _weights(self) -> list[nn.Parameter]:
+        return [weight for group in self.optimiser.param_groups for weight in group["params"]]
+
+    def _resume(self) -> None:
+        if not self.path.exists():
+            return
+        kept = load_file(self.path)
+        for kind, module in self._named():
+            module.load_state_dict(
+                {
+                    name.removeprefix(kind + "/"): value
+                    for name, value in kept.items()
+                    if name.startswith(kind + "/")
+                }
+            )
+        for place, weight in enumerate(self._weights()):
+            prefix = f"moment/{place}/"
+            moments = {
+                name.removeprefix(prefix): value.to(value.device if "step" in name else self.device)
+                for name, value in kept.items()
+                if name.startswith(prefix)
+            }
+            if moments:
+                self.optimiser.state[weight] = moments
+        with safe_open(self.path, framework="pt") as opened:
+            self.progress = Progress(**json.loads((opened.metadata() or {})["progress"]))

@@ -1,0 +1,98 @@
+"""The shapes of the built-in model, from stock diffusers and transformers classes alone.
+
+Refuses custom modules: whatever is built here, plain diffusers must be able to load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+
+TILE_PX = 256
+LATENT_STRIDE = 8
+TOKENS_MAX = 48
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Sizes of one model; the default is the shipped one, `tiny` is for tests of seconds."""
+
+    autoencoder: tuple[int, ...] = (16, 24, 48, 64)
+    unet: tuple[int, ...] = (48, 64, 128)
+    text_width: int = 128
+    text_layers: int = 2
+    groups: int = 8
+
+
+TINY = Shape(autoencoder=(12, 12, 12, 12), unet=(8, 16, 16), text_width=16, text_layers=1, groups=4)
+
+
+def autoencoder(shape: Shape) -> AutoencoderKL:
+    """An f8 autoencoder with four latent channels and no attention, so that it is wrap-exact.
+
+    One group per normalisation: more groups would each forget their own mean, which is colour.
+    """
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=shape.autoencoder,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=1,
+        sample_size=TILE_PX,
+        scaling_factor=1.0,
+        mid_block_add_attention=False,
+    )
+
+
+def unet(shape: Shape) -> UNet2DConditionModel:
+    """A UNet with attention at its two lower levels, predicting v."""
+    return UNet2DConditionModel(
+        sample_size=TILE_PX // LATENT_STRIDE,
+        in_channels=4,
+        out_channels=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=shape.unet,
+        layers_per_block=1,
+        attention_head_dim=4,
+        cross_attention_dim=shape.text_width,
+        norm_num_groups=shape.groups,
+    )
+
+
+def text_encoder(shape: Shape, vocabulary_size: int, end_token: int) -> CLIPTextModel:
+    """A small causal text encoder over our own vocabulary."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=vocabulary_size,
+            hidden_size=shape.text_width,
+            intermediate_size=shape.text_width * 4,
+            projection_dim=shape.text_width,
+            num_hidden_layers=shape.text_layers,
+            num_attention_heads=4,
+            max_position_embeddings=TOKENS_MAX,
+            bos_token_id=end_token - 1,
+            eos_token_id=end_token,
+            pad_token_id=end_token,
+        )
+    )
+
+
+def scheduler() -> DDIMScheduler:
+    """v-prediction with zero terminal SNR, and timesteps that start at the terminal one."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=True,
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        rescale_betas_zero_snr=True,
+    )
