@@ -13,13 +13,23 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastavro import parse_schema
-from fastavro.schema import fingerprint, to_parsing_canonical_form
+from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
 from .errors import Undecodable
 from .evolution import dangers, problems
 
 FOLDER: Final = Path(__file__).parent / "avro"
 SCHEMA_BYTES_MAX: Final = 262_144
+MALFORMED: Final = (
+    SchemaParseException,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
+"""What reading a text as an Avro schema raises where it is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,7 @@ def accept(schema_text: str, *, record: str) -> Any:
         if found:
             raise _refused(found[0])
         return parse_schema(schema, _write_hint=False)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except MALFORMED as error:
         raise _refused("not a valid Avro schema") from error
 
 

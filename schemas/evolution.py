@@ -2,16 +2,20 @@
 
 Follows "Schema Resolution" of the Avro 1.12 specification, without aliases (we never rename) and
 with schemas as parsed JSON. FULL_TRANSITIVE means: no problems in either direction, for every pair.
-Also refuses writer schemas that could harm a decoder: recursion crashes it, and items of no width
-let five bytes unfold into a hundred million.
+Also refuses writer schemas that could harm a decoder: recursion crashes it, items of no width
+let five bytes unfold into a hundred million, and so do references to references.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final
 
 DEPTH_MAX: Final = 32
 FIXED_BYTES_MAX: Final = 65_536
+NODES_MAX: Final = 2_000
+"""Types in a schema, every reference followed; ours have about a hundred."""
+NAMED: Final = frozenset({"record", "enum", "fixed"})
 PRIMITIVES: Final = frozenset(
     {"null", "boolean", "int", "long", "float", "double", "bytes", "string"}
 )
@@ -82,46 +86,61 @@ class _Pair:
 
 def dangers(schema: Any) -> list[str]:
     """Why a writer schema must not be decoded with; empty when it may."""
-    found: list[str] = []
-    _look(schema, _names(schema), (), found)
+    found = [f"two types are called {name}" for name in _twice(schema)]
+    if not found:
+        _Look(_names(schema), found).at(schema, ())
     return found
 
 
-def _look(schema: Any, names: dict[str, Any], above: tuple[str, ...], found: list[str]) -> None:
-    if len(above) > DEPTH_MAX:
-        found.append(f"nested deeper than {DEPTH_MAX}")
-        return
-    schema = _resolve(schema, names)
-    kind = _kind(schema)
-    if kind == "union":
-        for branch in schema:
-            _look(branch, names, (*above, "|"), found)
-    elif kind == "record":
-        _look_record(schema, names, above, found)
-    elif kind in {"array", "map"}:
-        inner = schema["items" if kind == "array" else "values"]
-        if kind == "array" and _width_min(inner, names, 0) == 0:
-            found.append("array whose items take no bytes")
-        _look(inner, names, (*above, kind), found)
-    else:
-        _look_leaf(schema, kind, found)
+class _Look:
+    """One walk over a schema with every reference followed, as a decoder follows it."""
 
+    def __init__(self, names: dict[str, Any], found: list[str]) -> None:
+        self._names = names
+        self._found = found
+        self._nodes = 0
 
-def _look_leaf(schema: Any, kind: str, found: list[str]) -> None:
-    if kind == "fixed" and schema["size"] > FIXED_BYTES_MAX:
-        found.append(f"fixed of {schema['size']} bytes, at most {FIXED_BYTES_MAX}")
-    elif kind not in PRIMITIVES | {"enum", "fixed"}:
-        found.append(f"unknown type {kind!r}")
+    def at(self, schema: Any, above: tuple[str, ...]) -> None:
+        """Look at one type; `above` are the types around it."""
+        self._nodes += 1
+        if self._nodes > NODES_MAX:
+            # References alone can unfold a short schema into more types than there is memory for.
+            if self._nodes == NODES_MAX + 1:
+                self._found.append(f"more than {NODES_MAX} types, references unfolded")
+            return
+        if len(above) > DEPTH_MAX:
+            self._found.append(f"nested deeper than {DEPTH_MAX}")
+            return
+        schema = _resolve(schema, self._names)
+        kind = _kind(schema)
+        if kind == "union":
+            for branch in schema:
+                self.at(branch, (*above, "|"))
+        elif kind == "record":
+            self._record(schema, above)
+        elif kind in {"array", "map"}:
+            self._repeated(schema["items" if kind == "array" else "values"], kind, above)
+        else:
+            self._leaf(schema, kind)
 
+    def _record(self, schema: Any, above: tuple[str, ...]) -> None:
+        if schema["name"] in above:
+            self._found.append(f"recursive type {schema['name']}")
+            return
+        for column in schema["fields"]:
+            self.at(column["type"], (*above, schema["name"]))
 
-def _look_record(
-    schema: Any, names: dict[str, Any], above: tuple[str, ...], found: list[str]
-) -> None:
-    if schema["name"] in above:
-        found.append(f"recursive type {schema['name']}")
-        return
-    for column in schema["fields"]:
-        _look(column["type"], names, (*above, schema["name"]), found)
+    def _repeated(self, inner: Any, kind: str, above: tuple[str, ...]) -> None:
+        self.at(inner, (*above, kind))
+        # A map's items have a key at least; and only what was found finite may be measured.
+        if not self._found and kind == "array" and _width_min(inner, self._names, 0) == 0:
+            self._found.append("array whose items take no bytes")
+
+    def _leaf(self, schema: Any, kind: str) -> None:
+        if kind == "fixed" and schema["size"] > FIXED_BYTES_MAX:
+            self._found.append(f"fixed of {schema['size']} bytes, at most {FIXED_BYTES_MAX}")
+        elif kind not in PRIMITIVES | {"enum", "fixed"}:
+            self._found.append(f"unknown type {kind!r}")
 
 
 def _width_min(schema: Any, names: dict[str, Any], depth: int) -> int:
@@ -140,16 +159,27 @@ def _width_min(schema: Any, names: dict[str, Any], depth: int) -> int:
 
 
 def _names(schema: Any) -> dict[str, Any]:
-    """Named types by full and by short name, wherever they are defined."""
-    found: dict[str, Any] = {}
+    """Named types by short name, wherever they are defined."""
+    return {_short(node["name"]): node for node in _definitions(schema)}
+
+
+def _twice(schema: Any) -> list[str]:
+    """Short names with several definitions: which one a reference meant could not be told."""
+    counts = Counter(_short(node["name"]) for node in _definitions(schema))
+    return [name for name, count in counts.items() if count > 1]
+
+
+def _definitions(schema: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     waiting: list[Any] = [schema]
     while waiting:
         node = waiting.pop()
         if isinstance(node, list):
             waiting.extend(node)
         elif isinstance(node, dict):
-            if "name" in node and node.get("type") in {"record", "enum", "fixed"}:
-                found[_short(node["name"])] = node
+            kind = node.get("type")
+            if "name" in node and isinstance(kind, str) and kind in NAMED:
+                found.append(node)
             waiting.extend(value for value in node.values() if isinstance(value, dict | list))
     return found
 
