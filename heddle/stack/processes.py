@@ -32,6 +32,8 @@ _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _PUBLIC_PORTS: Final = ("kafka", "schema", "ledger", "live")
 _READY_S_MAX: Final = 0.5
+DRAIN_MS: Final = 6_000
+"""Leaves the broker and the ledger their part of STOP_S_MAX; elsewhere a stage may take longer."""
 WRITER_PASSWORD: Final = "ledger-writer.password"  # noqa: S105 - a file's name
 READER_PASSWORD: Final = "ledger-reader.password"  # noqa: S105 - a file's name
 
@@ -82,10 +84,10 @@ def port_setting(name: str) -> str:
 def choose_ports(options: StackOptions, previous: Mapping[str, int]) -> dict[str, int]:
     """A port for everything that listens: as chosen, else as before if still free, else a free one.
 
-    Names: kafka, kafka_controller, schema, ledger, live, and `ops_NAME` for each process of ours.
+    Names: those of the processes, and kafka_controller.
     Unusable (EXIT_PORT_TAKEN) when a chosen one is taken.
     """
-    names = (*_PUBLIC_PORTS, "kafka_controller", *(f"ops_{one}" for one in (*SERVICES, *STAGES)))
+    names = ("kafka", "kafka_controller", *SERVICES, *STAGES)
     for name, port in options.ports.items():
         ports.require_free(port, what=name, setting=port_setting(name))
     fresh = dict(zip(names, ports.free_ports(len(names)), strict=True))
@@ -120,6 +122,7 @@ def stage_environment(
         "HEDDLE_SCHEMA_PORT": str(ports_by_name["schema"]),
         "HEDDLE_LEDGER_PORT": str(ports_by_name["ledger"]),
         "HEDDLE_LIVE_PORT": str(ports_by_name["live"]),
+        "HEDDLE_DRAIN_MS": str(DRAIN_MS),
     }
 
 
@@ -162,8 +165,8 @@ class _Ours:
     env: Mapping[str, str]
 
     def process(self, name: str, *, after: tuple[str, ...]) -> Process:
-        """`heddle run NAME` with a port of its own for /livez, /readyz and /metrics."""
-        port = self.ports_by_name[f"ops_{name}"]
+        """`heddle run NAME`; on its port it also answers /livez, /readyz and /metrics."""
+        port = self.ports_by_name[name]
         return Process(
             name=name,
             argv=(*self.options.command, "run", name),

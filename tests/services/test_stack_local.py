@@ -98,7 +98,7 @@ def test_stages_are_told_where_the_others_are(folder: StackFolder) -> None:
     environment = _environment(_pid(told, "record"))
     for name, address in told.addresses.items():
         assert environment[name] == address
-    assert environment["HEDDLE_PORT"] == str(told.ports["ops_record"])
+    assert environment["HEDDLE_PORT"] == str(told.ports["record"])
     secret = folder.run / READER_PASSWORD
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert secret.read_text(encoding="ascii").strip() not in json.dumps(environment)
