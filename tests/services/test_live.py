@@ -1,0 +1,352 @@
+"""The live view as a process of its own between real topics."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from confluent_kafka import Consumer
+
+from heddle.stack import ports
+from schemas import names
+from schemas.codec import Codec
+from schemas.errors import Unusable
+from schemas.records import (
+    AssetPublished,
+    File,
+    Pattern,
+    PatternFailed,
+    PatternRouted,
+    Prompt,
+    Record,
+    RequestCompleted,
+    TileGenerated,
+)
+from streams.kafka import admin
+from streams.kafka.connection import Connection
+from streams.kafka.events import Events
+from streams.kafka.message import Output
+from streams.kafka.plan import planned
+from streams.kafka.producer import Producer
+from streams.live.app import LiveSettings, run
+
+PARTITIONS = 3
+ROOT = Path(__file__).parents[2]
+AT = datetime(2026, 11, 1, tzinfo=UTC)
+FILE = File(
+    role="tile", key="a/b.png", display_name="b", media_type="image/png", size_bytes=1, sha256="00"
+)
+CHILD = """
+import logging, sys
+from streams.kafka.connection import Connection
+from streams.live.app import LiveSettings, run
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+bootstrap, prefix, port, requests_max = sys.argv[1:]
+sys.exit(run(LiveSettings(
+    connection=Connection(bootstrap=bootstrap), prefix=prefix, port=int(port),
+    partitions=3, requests_max=int(requests_max),
+)))
+"""
+
+
+class River:
+    """The topics around live: put events in, read what comes out, ask its port."""
+
+    def __init__(self, bootstrap: str, prefix: str, log: Path) -> None:
+        self.bootstrap, self.prefix, self.log = bootstrap, prefix, log
+        self.connection = Connection(bootstrap=bootstrap)
+        self.events = Events(codec=Codec(), prefix=prefix)
+        self.producer = Producer(self.connection, client_id="test")
+        (self.port,) = ports.free_ports(1)
+        plan = [each for each in planned(prefix, partitions=PARTITIONS) if "dlq" not in each.name]
+        admin.create(self.connection, plan)
+
+    def say(self, *records: Record, tier: str = "draft") -> None:
+        """Produce events and await delivery."""
+        outputs = [
+            self.events.output(
+                record,
+                topic=f"patterns.routed.{tier}" if isinstance(record, PatternRouted) else None,
+            )
+            for record in records
+        ]
+        self.producer.deliver(outputs, timeout_s=20)
+
+    @contextmanager
+    def live(self, *, requests_max: int = 1000) -> Iterator[subprocess.Popen[bytes]]:
+        """The live view, running; killed at the end if it still does."""
+        arguments = [self.bootstrap, self.prefix, str(self.port), str(requests_max)]
+        with self.log.open("ab") as out:
+            child = subprocess.Popen(
+                [sys.executable, "-c", CHILD, *arguments], cwd=ROOT, stdout=out, stderr=out
+            )
+        try:
+            yield child
+        finally:
+            child.kill()
+            child.wait(10)
+
+    def ask(self, path: str) -> tuple[int, Any]:
+        """Status and JSON of a GET; 0 while nobody listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as got:
+                return got.status, json.load(got)
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.load(refused)
+        except OSError:
+            return 0, None
+
+    def state(self, request_id: str) -> str | None:
+        """State of a request, None where live does not know it."""
+        status, body = self.ask(f"/requests/{request_id}")
+        return body["state"] if status == 200 else None
+
+    def completed(self, *, at_least: int, wait_s: float = 30) -> list[RequestCompleted]:
+        """Every RequestCompleted on the topic, once there are so many and a second more."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": f"{self.prefix}.{time.monotonic_ns()}",
+                "auto.offset.reset": "earliest",
+            }
+        )
+        consumer.subscribe([f"{self.prefix}.patterns.completed"])
+        found: list[RequestCompleted] = []
+        until = time.monotonic() + wait_s
+        while time.monotonic() < until:
+            message = consumer.poll(0.2)
+            if message is not None and message.error() is None:
+                value = message.value()
+                assert isinstance(value, bytes)
+                found.append(self.events.codec.decode(value, RequestCompleted))
+                if len(found) >= at_least:
+                    until = min(until, time.monotonic() + 1)
+        consumer.close()
+        return found
+
+
+@pytest.fixture
+def river(broker: str, prefix: str, tmp_path: Path) -> River:
+    """Topics of an own prefix."""
+    return River(broker, prefix, tmp_path / "live.log")
+
+
+def wait_for(what: Callable[[], bool], *, wait_s: float = 40) -> None:
+    """Return once it holds."""
+    until = time.monotonic() + wait_s
+    while not what():
+        assert time.monotonic() < until, "did not come to pass"
+        time.sleep(0.1)
+
+
+def pattern(request_id: str, ordinal: int, count: int) -> Pattern:
+    """One pattern of a request."""
+    return Pattern(
+        request_id=request_id,
+        ordinal=ordinal,
+        count=count,
+        tenant="mill",
+        tier="draft",
+        requested_at=AT,
+        labels={"po": "7"},
+    )
+
+
+def routed(request_id: str, ordinal: int = 1, count: int = 1) -> PatternRouted:
+    """Split off."""
+    known = pattern(request_id, ordinal, count)
+    event = names.event_id(known.pattern_id, "route", "PatternRouted")
+    return PatternRouted(event_id=event, pattern=known, prompt=Prompt(text="roses"), seed=1)
+
+
+def generated(request_id: str, ordinal: int = 1, count: int = 1) -> TileGenerated:
+    """Its tile is there."""
+    known = pattern(request_id, ordinal, count)
+    return TileGenerated(
+        event_id=names.event_id(known.pattern_id, "generate", "TileGenerated"),
+        pattern=known,
+        file=FILE,
+        gates=(),
+        seed=1,
+        attempt=1,
+        steps=4,
+        guidance=1.0,
+        model_hash="m",
+        manifest_key="k",
+        generated_at=AT,
+    )
+
+
+def published(request_id: str, ordinal: int = 1, count: int = 1) -> AssetPublished:
+    """Its files are there."""
+    known = pattern(request_id, ordinal, count)
+    return AssetPublished(
+        event_id=names.event_id(known.pattern_id, "finish", "AssetPublished"),
+        pattern=known,
+        files=(FILE,),
+        gates=(),
+        seed=1,
+        attempt=1,
+        steps=4,
+        guidance=1.0,
+        model_hash="m",
+        recipe_hash="h",
+        manifest_key="k",
+        generated_at=AT,
+        published_at=AT,
+    )
+
+
+def failed(request_id: str, ordinal: int, count: int, outcome: str) -> PatternFailed:
+    """Ended without an asset."""
+    known = pattern(request_id, ordinal, count)
+    return PatternFailed(
+        event_id=names.event_id(known.pattern_id, "finish", "PatternFailed"),
+        pattern=known,
+        stage="finish",
+        outcome=outcome,
+        reason="seam",
+        field="seam_p",
+        limit="1.2",
+        failed_at=AT,
+    )
+
+
+def test_a_request_is_followed_to_its_end(river: River) -> None:
+    """Status over HTTP on the way, one RequestCompleted at the end, exit 0 on SIGTERM."""
+    with river.live() as child:
+        river.say(routed("a", 1, 2), routed("a", 2, 2), generated("a", 1, 2))
+        wait_for(lambda: (river.ask("/requests/a")[1] or {}).get("progress") == 0.25)
+        status, body = river.ask("/requests/a")
+        assert (status, body["state"], body["counts"]) == (
+            200,
+            "running",
+            {"generated": 1, "routed": 1},
+        )
+        assert river.ask("/readyz")[0] == 200
+        assert river.ask("/livez")[0] == 200
+        assert river.ask("/requests/nobody") == (
+            404,
+            {"error": "unknown request", "request_id": "nobody"},
+        )
+        assert river.ask("/requests/%20")[0] == 400
+        river.say(published("a", 1, 2), failed("a", 2, 2, "cancelled"))
+        (completed,) = river.completed(at_least=1)
+        assert completed.event_id == names.event_id("a.0", "live", "RequestCompleted")
+        assert (completed.published, completed.cancelled) == ((1,), (2,))
+        assert river.ask("/requests/a")[1]["completed"]["cancelled"] == [2]
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(15) == 0, river.log.read_text()
+
+
+def test_bad_records_are_skipped(river: River) -> None:
+    """Garbage, a tombstone and an impossible ordinal disturb no neighbour."""
+    topic = f"{river.prefix}.patterns.published"
+    with river.live():
+        river.producer.deliver(
+            [Output(topic, b"x", b"garbage"), Output(topic, None, None)], timeout_s=20
+        )
+        river.say(published("b", 3, 2), failed("refused", 0, 0, "rejected"), published("c"))
+        wait_for(lambda: river.state("c") == "completed")
+        wait_for(lambda: river.state("refused") == "rejected")
+        assert river.ask("/requests/refused")[1]["refusal"]["field"] == "seam_p"
+        assert river.state("b") is None
+        assert [each.request_id for each in river.completed(at_least=1)] == ["c"]
+
+
+def test_a_killed_live_loses_nothing(river: River) -> None:
+    """SIGKILL in the middle of a stream: after a restart every request is known and completed."""
+    wanted = {f"k{number}" for number in range(300)}
+    with river.live() as child:
+        river.say(routed("warm"))
+        wait_for(lambda: river.state("warm") == "running")
+        for name in sorted(wanted)[:150]:
+            river.say(routed(name), generated(name), published(name))
+        child.kill()
+        child.wait(10)
+    for name in sorted(wanted)[150:]:
+        river.say(published(name), routed(name))
+    with river.live():
+        wait_for(lambda: all(river.state(name) == "completed" for name in wanted), wait_s=60)
+        assert river.state("warm") == "running"
+        found = river.completed(at_least=300)
+    by_id: dict[str, set[tuple[int, ...]]] = {}
+    for each in found:
+        by_id.setdefault(each.event_id, set()).add(each.published)
+    assert {each.request_id for each in found} == wanted
+    assert by_id == {
+        names.event_id(f"{name}.0", "live", "RequestCompleted"): {(1,)} for name in wanted
+    }
+
+
+def test_a_replay_changes_nothing_sent(river: River) -> None:
+    """After a restart, a replay that publishes a failed pattern sends no second event."""
+    with river.live() as child:
+        river.say(failed("r", 1, 1, "failed"))
+        wait_for(lambda: river.state("r") == "completed")
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(15) == 0
+    with river.live():
+        wait_for(lambda: river.state("r") == "completed")
+        river.say(published("r"))
+        wait_for(lambda: river.ask("/requests/r")[1]["counts"] == {"published": 1})
+        (completed,) = river.completed(at_least=1)
+        assert (completed.failed, completed.published) == ((1,), ())
+
+
+def test_the_table_is_bounded(river: River) -> None:
+    """Over its maximum live forgets ended requests, in the changelog too, and no running one."""
+    with river.live(requests_max=20) as child:
+        river.say(routed("runs"))
+        river.say(*(published(f"e{number}") for number in range(60)))
+        wait_for(
+            lambda: (river.ask("/counts")[1] or {}).get("draft") == {"published": 19, "routed": 1}
+        )
+        child.kill()
+        child.wait(10)
+    with river.live(requests_max=1000):
+        wait_for(lambda: river.ask("/readyz")[0] == 200)
+        assert river.ask("/counts")[1]["draft"]["routed"] == 1
+        assert river.ask("/counts")[1]["draft"]["published"] < 25
+
+
+def test_it_starts_with_a_clear_line_where_topics_differ(river: River, prefix: str) -> None:
+    """Another partition count than the topics have is refused by name, before Faust crashes."""
+    settings = LiveSettings(connection=river.connection, prefix=prefix, port=0, partitions=6)
+    with pytest.raises(Unusable, match="has 3 partitions, the plan says 6"):
+        run(settings)
+
+
+@pytest.mark.skipif("HEDDLE_MEASURE" not in os.environ, reason="figures, for people")
+def test_figures(river: River) -> None:
+    """Idle CPU, memory, time to readiness and CPU per record."""
+    begun = time.monotonic()
+    with river.live(requests_max=10_000) as child:
+        wait_for(lambda: river.ask("/readyz")[0] == 200)
+        print(f"ready after {time.monotonic() - begun:.1f} s")
+        process = psutil.Process(child.pid)
+        time.sleep(5)
+        before = sum(process.cpu_times()[:2])
+        time.sleep(20)
+        print(f"idle {(sum(process.cpu_times()[:2]) - before) / 20:.2%} of a core")
+        print(f"resident {process.memory_info().rss / 1e6:.0f} MB")
+        before = sum(process.cpu_times()[:2])
+        river.say(*(published(f"m{number}") for number in range(5000)))
+        begun = time.monotonic()
+        wait_for(lambda: (river.ask("/counts")[1] or {}).get("draft") == {"published": 5000})
+        print(f"{5000 / (time.monotonic() - begun):.0f} records/s")
+        print(f"{(sum(process.cpu_times()[:2]) - before) / 5000 * 1e6:.0f} us CPU per record")
+        print(f"resident {process.memory_info().rss / 1e6:.0f} MB")
