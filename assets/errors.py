@@ -63,6 +63,24 @@ FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
 
 
+NO_FOLDER: Final = frozenset({*NOT_THERE, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG})
+
+
+@contextmanager
+def opening_errors(root: Path) -> Iterator[None]:
+    """As `disk_errors`, for making the root itself: what cannot be a folder is Unusable."""
+    with disk_errors(root):
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in NO_FOLDER:
+                raise
+            raise Unusable(
+                f"{root} cannot be a shelf ({error.strerror}): point the shelf to a folder, or to "
+                f"where one can be made"
+            ) from error
+
+
 @contextmanager
 def disk_errors(root: Path, *, key: str = "") -> Iterator[None]:
     """Translate every OSError met under `root` while working on `key`.

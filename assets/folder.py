@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Final
 
 from assets.checks import GET_BYTES_MAX, check_content, check_erasable, check_object
-from assets.errors import Absent, disk_errors, too_large
+from assets.errors import Absent, disk_errors, opening_errors, too_large
 from assets.keys import check_key, check_prefix
 from schemas.errors import Transient
 
@@ -51,11 +51,12 @@ class FolderStore:
         self._root = root
         self._durable: set[str] = set()
         self._number = itertools.count()
-        with disk_errors(root):
-            root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-            self._root = root.resolve()
+        with opening_errors(root):
+            root.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(root)
+            self._root = root.resolve(strict=True)
             drafts = self._root / _DRAFTS
-            drafts.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            _make_folder(drafts)
             _sweep(drafts)
             self._drafts, self._lock_fd = _own_drafts(drafts)
 
@@ -204,9 +205,7 @@ class FolderStore:
             return
         parent = os.path.dirname(folder)
         self._make_durable(parent)
-        with suppress(FileExistsError):
-            os.mkdir(folder, FOLDER_MODE)
-            os.chmod(folder, FOLDER_MODE)
+        _make_folder(folder)
         _sync_folder(parent)
         if len(self._durable) >= FOLDERS_REMEMBERED_MAX:
             self._durable.clear()
@@ -223,6 +222,17 @@ class FolderStore:
                 ]
         except Absent:
             return []
+
+
+def _make_folder(folder: str | Path) -> None:
+    """Make one folder, with our mode if it was us who made it."""
+    try:
+        os.mkdir(folder, FOLDER_MODE)
+    except FileExistsError:
+        if not os.path.isdir(folder):
+            raise
+    else:
+        os.chmod(folder, FOLDER_MODE)
 
 
 def _write_all(fd: int, data: bytes) -> None:
@@ -243,10 +253,11 @@ def _own_drafts(drafts: Path) -> tuple[Path, int]:
     """A fresh folder below `drafts` and the descriptor whose lock says that we live."""
     for _ in range(_OPEN_TRIES_MAX):
         own = drafts / uuid.uuid4().hex
-        own.mkdir(mode=FOLDER_MODE)
+        _make_folder(own)
         # A sweeper may take the folder for a dead one until the lock is held.
         with suppress(FileNotFoundError):
             lock_fd = os.open(own / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+            os.fchmod(lock_fd, FILE_MODE)
             fcntl.flock(lock_fd, fcntl.LOCK_EX)
             if os.fstat(lock_fd).st_nlink:
                 return own, lock_fd
