@@ -23,7 +23,7 @@ from postproc.gates import blank_figures, colour_count_figure, tile_gates
 from postproc.lattice import Lattice, parse_lattice
 from postproc.names import FileLabel
 from postproc.palette import Palette
-from postproc.plates import Separation, enlarge, separate
+from postproc.plates import Separation, enlarge, index_of, separate
 from postproc.products import Artefact
 from postproc.recipe import Recipe, Step
 from postproc.seams import SeamLimits, seam_figures
@@ -32,6 +32,7 @@ from postproc.trace import Curves, Plate, trace
 from postproc.upscale import by_network, lanczos
 from schemas.errors import Rejected
 
+WIDTH_PX_MAX: Final = 1 << 20
 REPEAT_UM_MIN: Final = 1_000
 REPEAT_UM_MAX: Final = 20_000_000
 _UM_PER_INCH: Final = 25_400
@@ -145,20 +146,20 @@ def finish(tile: Bytes, recipe: Recipe, order: Order) -> Finished:
 
 
 def print_size(
-    tile_px: tuple[int, int], repeat: Repeat, *, dpi: float, scale_max: int
+    repeat: Repeat, *, dpi: float, px_max: tuple[int, int] = (WIDTH_PX_MAX, WIDTH_PX_MAX)
 ) -> PrintSize:
-    """The whole pixels nearest to `dpi` that the lattice can shear, at most `scale_max` times.
+    """The whole pixels nearest to `dpi` that the lattice can shear, at most `px_max` each way.
 
-    `tile_px` is (width, height). The repeat's micrometres are kept; the resolution gives way.
+    `px_max` is (width, height). The repeat's micrometres are kept; the resolution gives way.
     """
     per_um = Fraction(dpi).limit_denominator(1000) / _UM_PER_INCH
-    wanted = (repeat.width_um * per_um, repeat.height_um * per_um)
-    width, height = (
-        min(float(side), float(scale_max * px)) for side, px in zip(wanted, tile_px, strict=True)
-    )
     return PrintSize(
-        width_px=repeat.lattice.even_side(width, "width"),
-        height_px=repeat.lattice.even_side(height, "height"),
+        width_px=repeat.lattice.even_side(
+            min(repeat.width_um * per_um, Fraction(px_max[0])), "width"
+        ),
+        height_px=repeat.lattice.even_side(
+            min(repeat.height_um * per_um, Fraction(px_max[1])), "height"
+        ),
         width_um=repeat.width_um,
         height_um=repeat.height_um,
     )
@@ -181,11 +182,11 @@ def _check_tile(work: _Work, step: Step) -> None:
 
 def _enlarge(work: _Work, step: Step) -> None:
     height_px, width_px = work.tile.shape[:2]
+    scale_max = step.whole("scale_max")
     work.size = print_size(
-        (width_px, height_px),
         work.order.repeat,
         dpi=step.number("dpi"),
-        scale_max=step.whole("scale_max"),
+        px_max=(scale_max * width_px, scale_max * height_px),
     )
     source = work.tile
     if step.text("by") == "network":
@@ -193,8 +194,7 @@ def _enlarge(work: _Work, step: Step) -> None:
     work.pictures["painted"] = lanczos(
         source, work.lattice, width_px=work.size.width_px, height_px=work.size.height_px
     )
-    dpi = work.size.width_px * _UM_PER_INCH / work.size.width_um
-    work.figures.append(reported("resolution", dpi, unit="dpi"))
+    work.figures.append(_resolution_figure(work.size))
 
 
 def _networked(work: _Work, margin_px: int) -> Bytes:
@@ -240,6 +240,21 @@ def _trace(work: _Work, step: Step) -> None:
     note = f"{work.lattice.name} repeat, single unit"
     work.svg = write_svg(work.plates, sheet, title=work.order.design, note=note)
     work.pictures["traced"] = rasterise(work.svg, width_px=size.width_px, height_px=size.height_px)
+
+
+def _draw(work: _Work, step: Step) -> None:
+    """Draw the traced art anew at its print size: sharp at any resolution, flat and smooth."""
+    separation, _, _ = _separated(work)
+    repeat = work.order.repeat
+    longest_um = max(repeat.width_um, repeat.height_um)
+    dpi = min(step.number("dpi"), step.whole("side_px_max") * _UM_PER_INCH / longest_um)
+    work.size = size = print_size(repeat, dpi=dpi)
+    flat = rasterise(work.svg, width_px=size.width_px, height_px=size.height_px, crisp=True)
+    smooth = rasterise(work.svg, width_px=size.width_px, height_px=size.height_px)
+    work.pictures = {"flat": flat, "traced": smooth}
+    work.index_map = index_of(flat, separation.palette)
+    work.seams.clear()
+    work.figures.append(_resolution_figure(size))
 
 
 def _write(work: _Work, step: Step) -> None:
@@ -302,6 +317,10 @@ def _separated(work: _Work) -> tuple[Separation, Bytes, PrintSize]:
     return work.separation, work.index_map, work.sized()
 
 
+def _resolution_figure(size: PrintSize) -> Figure:
+    return reported("resolution", size.width_px * _UM_PER_INCH / size.width_um, unit="dpi")
+
+
 def _label(recipe: Recipe, order: Order) -> FileLabel:
     return FileLabel(
         design=order.design,
@@ -324,6 +343,7 @@ STEPS: Final[dict[str, Callable[[_Work, Step], None]]] = {
     "enlarge": _enlarge,
     "ink": _ink,
     "trace": _trace,
+    "draw": _draw,
     "write": _write,
     "preview": _preview,
 }

@@ -6,6 +6,7 @@ no recipe needed. Everything else is asked by a recipe when the files are made.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from postproc.seams import SeamLimits, seam_figures
 
 MODAL_SHARE_MAX: Final = 0.998
 """A tile with less than two pixels in a thousand off its ground is blank."""
+SAMPLE_PIXELS_MAX: Final = 1 << 18
 SPREAD_MIN: Final = 0.01
 """Standard deviation of OKLab under which nothing can be seen on the tile."""
 
@@ -43,7 +45,12 @@ def tile_gates(
 def blank_figures(
     rgb: Bytes, *, modal_share_max: float = MODAL_SHARE_MAX, spread_min: float = SPREAD_MIN
 ) -> list[Figure]:
-    """Is anything there: share of the commonest colour (of 32 levels a channel), and spread."""
+    """Is anything there: share of the commonest colour (of 32 levels a channel), and spread.
+
+    Large pictures are looked at on an even grid of at least SAMPLE_PIXELS_MAX / 2 pixels.
+    """
+    stride = max(1, math.isqrt(rgb.shape[0] * rgb.shape[1] // SAMPLE_PIXELS_MAX))
+    rgb = rgb[::stride, ::stride]
     cells = (rgb >> 3).astype(np.int32)
     keys = (cells[..., 0] << 10) + (cells[..., 1] << 5) + cells[..., 2]
     modal = float(np.bincount(keys.ravel()).max()) / keys.size

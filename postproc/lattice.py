@@ -10,6 +10,7 @@ right sits half a height lower; in a brick each row below sits half a width furt
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
@@ -59,7 +60,7 @@ class Lattice:
         _check_side("width", width_px, self.rows_to_straight, self.name)
         return int(self.row_step * width_px)
 
-    def even_side(self, side_px: float, axis: str) -> int:
+    def even_side(self, side_px: Fraction | float, axis: str) -> int:
         """The whole number of pixels nearest to `side_px` that this lattice can shear.
 
         `axis` is "width" or "height". Never less than one step of the lattice.
@@ -95,22 +96,54 @@ def window(tile: Tile, lattice: Lattice, *, left: int, top: int, width: int, hei
             field="window_px",
             limit=f"{WINDOW_PIXELS_MAX} px",
         )
-    straight = expand_to_straight(tile, lattice)
-    rows = np.arange(top, top + height) % straight.shape[0]
-    columns = np.arange(left, left + width) % straight.shape[1]
-    return np.ascontiguousarray(straight.take(rows, axis=0).take(columns, axis=1))
+    lattice.check_sides(tile.shape[1], tile.shape[0])
+    cloth = np.empty((height, width, *tile.shape[2:]), dtype=tile.dtype)
+    for x, y in _corners(tile, lattice, (left, top), (width, height)):
+        _lay(cloth, tile, x - left, y - top)
+    return cloth
+
+
+def _corners(
+    tile: Tile, lattice: Lattice, corner: tuple[int, int], size: tuple[int, int]
+) -> Iterator[tuple[int, int]]:
+    """Corners (x, y) of every copy of the tile that reaches into the window."""
+    height_px, width_px = tile.shape[:2]
+    down_px, across_px = lattice.column_shift_px(height_px), lattice.row_shift_px(width_px)
+    (left, top), (width, height) = corner, size
+    if across_px:
+        for row in range(top // height_px, (top + height - 1) // height_px + 1):
+            shift = row * across_px
+            first = (left - shift) // width_px
+            for column in range(first, (left + width - 1 - shift) // width_px + 1):
+                yield column * width_px + shift, row * height_px
+        return
+    for column in range(left // width_px, (left + width - 1) // width_px + 1):
+        shift = column * down_px
+        first = (top - shift) // height_px
+        for row in range(first, (top + height - 1 - shift) // height_px + 1):
+            yield column * width_px, row * height_px + shift
+
+
+def _lay(cloth: Tile, tile: Tile, x: int, y: int) -> None:
+    """Copy the tile to (x, y) of the cloth, as much of it as falls inside."""
+    rows = slice(max(y, 0), min(y + tile.shape[0], cloth.shape[0]))
+    columns = slice(max(x, 0), min(x + tile.shape[1], cloth.shape[1]))
+    cloth[rows, columns] = tile[
+        rows.start - y : rows.stop - y, columns.start - x : columns.stop - x
+    ]
 
 
 def expand_to_straight(tile: Tile, lattice: Lattice) -> Tile:
     """The smallest rectangle that repeats straight: half-drop 2W x H, brick W x 2H."""
     height_px, width_px = tile.shape[:2]
-    lattice.check_sides(width_px, height_px)
-    down_px = lattice.column_shift_px(height_px)
-    across_px = lattice.row_shift_px(width_px)
-    across = [np.roll(tile, k * down_px, axis=0) for k in range(lattice.columns_to_straight)]
-    band = across[0] if len(across) == 1 else np.concatenate(across, axis=1)
-    down = [np.roll(band, k * across_px, axis=1) for k in range(lattice.rows_to_straight)]
-    return down[0] if len(down) == 1 else np.concatenate(down, axis=0)
+    return window(
+        tile,
+        lattice,
+        left=0,
+        top=0,
+        width=width_px * lattice.columns_to_straight,
+        height=height_px * lattice.rows_to_straight,
+    )
 
 
 def step_and_repeat(tile: Tile, lattice: Lattice, *, columns: int, rows: int) -> Tile:

@@ -120,13 +120,13 @@ def settled(rgb: Bytes, lattice: Lattice) -> Floats:
 
 
 def map_to_inks(rgb: Bytes, palette: Palette, *, allowed: npt.NDArray[Any] | None = None) -> Bytes:
-    """[H, W] index of the nearest ink in OKLab; ties go to the ink with more coverage.
+    """[H, W] (or [m]) index of the nearest ink in OKLab; ties go to the ink with more coverage.
 
     `allowed` [n, H, W] of bool forbids inks per pixel; a pixel with none allowed takes any.
     """
     planes = oklab_planes(rgb)
-    nearest = np.zeros(rgb.shape[:2], dtype=np.uint8)
-    least = np.full(rgb.shape[:2], np.inf, dtype=np.float32)
+    nearest = np.zeros(rgb.shape[:-1], dtype=np.uint8)
+    least = np.full(rgb.shape[:-1], np.inf, dtype=np.float32)
     for index, ink in enumerate(palette.inks):
         distance = sum(
             (plane - np.float32(value)) ** 2 for plane, value in zip(planes, ink.oklab, strict=True)

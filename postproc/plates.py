@@ -7,6 +7,7 @@ one or two pixels become their surroundings. Both look across the wrap.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
@@ -31,6 +32,7 @@ ENLARGED_REACH_PX: Final = 2
 """How far an enlarged edge may move from where the tile has it, in the tile's pixels."""
 SPECK_PX_MAX: Final = 2
 """Pixels of one ink in a 3 x 3 square up to which the middle one counts as a speck."""
+BLOCK_PIXELS_MAX: Final = 1 << 17
 COVERAGE_MIN: Final = 0.001
 SETTLED_MIN: Final = float(np.exp(-1))
 
@@ -65,27 +67,55 @@ def enlarge(
     small = separation.index_map
     count = len(separation.palette.inks)
     near = _present(small, count, lattice, reach_px=ENLARGED_REACH_PX)
-    rows = np.arange(picture.shape[0]) * small.shape[0] // picture.shape[0]
     columns = np.arange(picture.shape[1]) * small.shape[1] // picture.shape[1]
-    allowed = near.take(rows, axis=1).take(columns, axis=2)
-    index_map = map_to_inks(picture, separation.palette, allowed=allowed)
+    index_map = np.empty(picture.shape[:2], dtype=np.uint8)
+    for rows in _blocks(picture.shape):
+        source = np.arange(rows.start, rows.stop) * small.shape[0] // picture.shape[0]
+        allowed = near.take(source, axis=1).take(columns, axis=2)
+        index_map[rows] = map_to_inks(picture[rows], separation.palette, allowed=allowed)
     return without_specks(index_map, count, lattice) if despeckle else index_map
 
 
 def without_specks(index_map: Bytes, count: int, lattice: Lattice) -> Bytes:
     """The map after pixels that stand alone, or in twos, took the commonest ink around them."""
     padded = wrap_pad(index_map, lattice, margin_px=1)
-    own = np.zeros(index_map.shape, dtype=np.uint8)
-    most = np.zeros(index_map.shape, dtype=np.uint8)
-    commonest = np.zeros_like(index_map)
+    cleaned = np.empty_like(index_map)
+    for rows in _blocks(index_map.shape):
+        cleaned[rows] = _despeckled(padded[rows.start : rows.stop + 2], count)
+    return cleaned
+
+
+def index_of(flat: Bytes, palette: Palette) -> Bytes:
+    """The index map [H, W] of a picture [H, W, 3] that holds nothing but the palette's colours."""
+    table = np.zeros(1 << 24, dtype=np.uint8)
+    colours = palette.rgb().astype(np.int32)
+    table[(colours[:, 0] << 16) | (colours[:, 1] << 8) | colours[:, 2]] = range(len(colours))
+    index_map = np.empty(flat.shape[:2], dtype=np.uint8)
+    for rows in _blocks(flat.shape):
+        block = flat[rows].astype(np.int32)
+        index_map[rows] = table[(block[..., 0] << 16) | (block[..., 1] << 8) | block[..., 2]]
+    return index_map
+
+
+def _despeckled(padded: Bytes, count: int) -> Bytes:
+    here_map = padded[1:-1, 1:-1]
+    own, most = np.zeros((2, *here_map.shape), dtype=np.uint8)
+    commonest = np.zeros_like(here_map)
     for ink in range(count):
         around = _box_sum(padded == ink, 1)
-        here = index_map == ink
+        here = here_map == ink
         own[here] = around[here]
         larger = around > most
         commonest[larger] = ink
         np.maximum(most, around, out=most)
-    return np.where(own <= SPECK_PX_MAX, commonest, index_map)
+    return np.where(own <= SPECK_PX_MAX, commonest, here_map)
+
+
+def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Slices of rows that keep what is in work at a time small."""
+    step = max(1, BLOCK_PIXELS_MAX // shape[1])
+    for start in range(0, shape[0], step):
+        yield slice(start, min(start + step, shape[0]))
 
 
 def _cleaned(rgb: Bytes, palette: Palette, lattice: Lattice) -> Bytes:

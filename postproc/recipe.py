@@ -80,6 +80,10 @@ STEP_RULES: Final[dict[str, dict[str, Rule]]] = {
         "tolerance": Rule(default=0.3, low=0, high=5),
         "bleed_px": Rule(default=1.0, low=0.5, high=64),
     },
+    "draw": {
+        "dpi": Rule(default=254.0, low=10, high=2400),
+        "side_px_max": Rule(default=16_384, low=64, high=32_768),
+    },
     "write": {
         "file": Rule(default="png", choices=FILES),
         "from": Rule(default="flat", choices=SOURCES),
@@ -93,7 +97,12 @@ STEP_RULES: Final[dict[str, dict[str, Rule]]] = {
     },
 }
 
-NEEDS: Final[dict[str, str]] = {"ink": "enlarge", "trace": "ink", "write": "enlarge"}
+NEEDS: Final[dict[str, str]] = {
+    "ink": "enlarge",
+    "trace": "ink",
+    "draw": "trace",
+    "write": "enlarge",
+}
 """A step that must stand earlier for this one to have something to work on."""
 SOURCE_NEEDS: Final = {"flat": "ink", "painted": "enlarge", "traced": "trace"}
 FILE_NEEDS: Final = {"svg": "trace", "indexed-png": "ink", "indexed-tiff": "ink", "palette": "ink"}

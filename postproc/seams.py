@@ -15,14 +15,15 @@ The gate sees edges only: it cannot tell that a motif is cut where its colour ha
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+from PIL import Image
 
-from postproc.colour import Bytes, Floats, oklab_planes
+from postproc.colour import Bytes, Floats
 from postproc.figures import Figure, at_most
 from postproc.lattice import Lattice, wrap_pad
+from postproc.lines import LineMeans, line_means
 from schemas.errors import Rejected
 
 SIDE_PX_MIN: Final = 8
@@ -71,54 +72,36 @@ def seam_figures(
             field="canvas",
             limit=f"sides of at least {SIDE_PX_MIN} px",
         )
-    padded = wrap_pad(rgb, lattice, margin_px=_REACH_PX)
-    planes = oklab_planes(padded)
-    axes = _two_axes(planes)
+    axes = _two_axes(rgb, lattice)
     if scale > 1 and _reducible(width_px, height_px, lattice, scale):
-        axes = _worst_edge_lines(axes, _two_axes(_reduced_planes(planes, lattice, scale)))
+        small = np.asarray(Image.fromarray(rgb).reduce(scale))
+        axes = _worst_edge_lines(axes, _two_axes(small, lattice))
     return _figures(axes, limits or SeamLimits())
 
 
-def _two_axes(planes: Floats) -> list[AxisFigures]:
-    """Figures across the width, then down the height, of OKLab planes padded by two lines."""
-    inner = slice(_REACH_PX, -_REACH_PX)
-    across = np.diff(planes[:, inner, :], axis=2)
-    down = np.diff(planes[:, :, inner], axis=1)
-    return [
-        _one_axis(across.transpose(0, 2, 1), ("left", "right")),
-        _one_axis(down, ("top", "bottom")),
-    ]
+def _two_axes(rgb: Bytes, lattice: Lattice) -> list[AxisFigures]:
+    """Figures across the width, then down the height."""
+    padded = wrap_pad(rgb, lattice, margin_px=_REACH_PX)
+    own = slice(_REACH_PX, -_REACH_PX)
+    across = line_means(padded[own].transpose(1, 0, 2))
+    down = line_means(padded[:, own])
+    return [_one_axis(across, ("left", "right")), _one_axis(down, ("top", "bottom"))]
 
 
-def _one_axis(jumps: Floats, sides: tuple[str, str]) -> AxisFigures:
-    """Figures from `jumps` [3, n + 3, m]: jump i is from line i - 2 of the tile to line i - 1."""
-    lengths = _norm(jumps).mean(axis=1)
-    inside = lengths[2:-2]
-    bends = _norm(jumps[:, 1:-1] - (jumps[:, :-2] + jumps[:, 2:]) / 2).mean(axis=1)
-    bends_inside = bends[2:-2]
-    strays = _strays(jumps)
-    border = (float(strays[1]), float(strays[-2]))
+def _one_axis(means: LineMeans, sides: tuple[str, str]) -> AxisFigures:
+    inside, bends_inside = means.jumps[2:-2], means.bends[2:-2]
+    border = (float(means.strays[1]), float(means.strays[-2]))
     return AxisFigures(
-        p=_ratio(float(lengths[-2]), _calm(inside, STRONGEST_SHARE_P), JUMP_FLOOR),
+        p=_ratio(float(means.jumps[-2]), _calm(inside, STRONGEST_SHARE_P), JUMP_FLOOR),
         r2=_ratio(
-            max(float(bends[0]), float(bends[-1])),
+            max(float(means.bends[0]), float(means.bends[-1])),
             max(float(bends_inside.mean()), STRONGEST_SHARE_R2 * float(bends_inside.max())),
             JUMP_FLOOR,
         ),
-        edge_line=_ratio(max(border), _calm(strays[2:-2], STRONGEST_SHARE_P), LINE_FLOOR),
+        edge_line=_ratio(max(border), _calm(means.strays[2:-2], STRONGEST_SHARE_P), LINE_FLOOR),
         wrap_where=f"the {sides[1]}-{sides[0]} join",
         edge_where=f"the {sides[int(border[1] > border[0])]} edge",
     )
-
-
-def _strays(jumps: Floats) -> Floats:
-    """How far each line stands off both its neighbours, mean of signed offsets over the line.
-
-    Monotone edges count nothing: an offset needs both jumps in one direction, and is the smaller.
-    """
-    before, after = jumps[:, :-1], jumps[:, 1:]
-    offset = np.where(before * after < 0, np.minimum(np.abs(before), np.abs(after)), 0)
-    return _norm(np.copysign(offset, before).mean(axis=2))
 
 
 def _calm(values: Floats, share: float) -> float:
@@ -129,26 +112,12 @@ def _ratio(figure: float, measure: float, floor: float) -> float:
     return figure / max(measure, floor)
 
 
-def _norm(planes: npt.NDArray[Any]) -> Floats:
-    lengths: Floats = np.sqrt(planes[0] ** 2 + planes[1] ** 2 + planes[2] ** 2)
-    return lengths
-
-
 def _reducible(width_px: int, height_px: int, lattice: Lattice, scale: int) -> bool:
     if height_px % scale or width_px % scale:
         return False
     height, width = height_px // scale, width_px // scale
     sheared = height % lattice.columns_to_straight == 0 and width % lattice.rows_to_straight == 0
     return sheared and min(height, width) >= SIDE_PX_MIN
-
-
-def _reduced_planes(planes: Floats, lattice: Lattice, scale: int) -> Floats:
-    """The planes at 1 / `scale` by plain averages from the corner of the tile, padded again."""
-    inner = planes[:, _REACH_PX:-_REACH_PX, _REACH_PX:-_REACH_PX]
-    _, height, width = inner.shape
-    boxes = inner.reshape(3, height // scale, scale, width // scale, scale).mean(axis=(2, 4))
-    padded = wrap_pad(np.moveaxis(boxes, 0, -1), lattice, margin_px=_REACH_PX)
-    return np.ascontiguousarray(np.moveaxis(padded, -1, 0))
 
 
 def _worst_edge_lines(full: list[AxisFigures], reduced: list[AxisFigures]) -> list[AxisFigures]:

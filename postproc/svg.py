@@ -60,8 +60,11 @@ def write_svg(plates: tuple[Plate, ...], sheet: Sheet, *, title: str, note: str 
     return "\n".join(lines).encode()
 
 
-def rasterise(svg: bytes, *, width_px: int, height_px: int) -> Bytes:
-    """The 8-bit RGB picture of one of our SVG files at exactly this many pixels."""
+def rasterise(svg: bytes, *, width_px: int, height_px: int, crisp: bool = False) -> Bytes:
+    """The 8-bit RGB picture of one of our SVG files at exactly this many pixels.
+
+    `crisp` draws without anti-aliasing: every pixel is exactly one of the file's colours.
+    """
     if len(svg) > SVG_BYTES_MAX:
         raise Rejected(
             f"an SVG of {len(svg)} bytes is too large to draw",
@@ -72,6 +75,8 @@ def rasterise(svg: bytes, *, width_px: int, height_px: int) -> Bytes:
     if root is None:
         raise Rejected("the SVG's root names no size", field="svg", limit="width and height")
     size = b'width="%d" height="%d"' % (width_px, height_px)
+    if crisp:
+        size += b' shape-rendering="crispEdges"'
     sized = svg[: root.start()] + _SIZE.sub(size, root.group(), count=1) + svg[root.end() :]
     picture = pyvips.Image.svgload_buffer(sized, dpi=72, unlimited=True)
     flat = picture.flatten(background=[255, 255, 255]) if picture.hasalpha() else picture

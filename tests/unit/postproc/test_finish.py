@@ -19,7 +19,7 @@ TEXTILE = shipped_recipe("textile-digital")
 
 
 def order(lattice: str, **changes: object) -> Order:
-    size = {"width_um": 640_000, "height_um": 640_000}
+    size = {"width_um": 160_000, "height_um": 160_000}
     values = {"repeat": repeat_of(lattice, **size), "design": "Sea Dots", "palette_max": 8}
     return Order(**values | changes)
 
@@ -54,11 +54,11 @@ def test_the_textile_set_is_complete_and_agrees(periodic) -> None:
     assert set(by_role) == {"print", "image", "vector", "palette", "preview"}
     tiff, png = by_role["print"], by_role["image"]
     assert np.array_equal(read_back(tiff.data), decode_picture(png.data))
-    assert tiff_size_um(tiff.data) == (640_000, 640_000)
-    assert (tiff.resolution_px, tiff.resolution_um) == (1, 2500)
+    assert tiff_size_um(tiff.data) == (160_000, 160_000)
+    assert (tiff.resolution_px, tiff.resolution_um) == (1, 625)
     colours = {ink.rgb for ink in done.palette.inks}
     assert {tuple(rgb) for rgb in read_back(tiff.data).reshape(-1, 3).tolist()} <= colours
-    name = "sea-dots-original-half-drop-640x640mm-10.16dpi-textile-digital.tif"
+    name = "sea-dots-original-half-drop-160x160mm-40.64dpi-textile-digital.tif"
     assert tiff.display_name == name
 
 
@@ -98,13 +98,13 @@ def test_carrying_on_collects_every_figure(periodic) -> None:
 def test_full_size_is_exact_and_the_cap_keeps_millimetres() -> None:
     """640 mm at 254 DPI is 6400 px; capped, fewer pixels stand for the same micrometres."""
     repeat = repeat_of("half-drop", 640_000, 480_000)
-    full = print_size((256, 192), repeat, dpi=254, scale_max=64)
+    full = print_size(repeat, dpi=254)
     assert (full.width_px, full.height_px) == (6400, 4800)
-    capped = print_size((256, 192), repeat, dpi=254, scale_max=4)
+    capped = print_size(repeat, dpi=254, px_max=(1024, 768))
     assert (capped.width_px, capped.height_px) == (1024, 768)
     assert capped.resolution() == (1, 625)
-    odd = print_size((4096, 4096), repeat_of("half-drop", 641_350, 641_350), dpi=150, scale_max=4)
-    assert odd.height_px % 2 == 0
+    odd = print_size(repeat_of("half-drop", 641_350, 641_350), dpi=150)
+    assert (odd.width_px, odd.height_px) == (3788, 3788)
 
 
 @pytest.mark.parametrize("width_um", [0, 999, 20_000_001, -5])
