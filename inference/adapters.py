@@ -8,13 +8,16 @@ weights (never fused), so taking one off leaves the model bit for bit as it was.
 from __future__ import annotations
 
 import re
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+
 from inference.seamless import Wrap
 from inference.weights import check_safetensors, weights_hash
-from schemas.errors import Rejected, Unusable
+from schemas.errors import Rejected, Transient, Unusable
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 AdapterSet = tuple[tuple[str, float], ...]
@@ -63,14 +66,11 @@ class AdapterRack:
             return
         path = adapter_path(self._folder, name)
         try:
-            self._pipe.load_lora_weights(
-                path.parent,
-                weight_name=path.name,
-                adapter_name=_inner(name),
-                use_safetensors=True,
-                local_files_only=True,
-            )
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            self._load(path, name)
+        except torch.OutOfMemoryError as error:
+            self._drop(name)
+            raise Transient("not enough memory on the device for an adapter") from error
+        except Exception as error:  # Three libraries read the file, each failing in its own ways.
             self._drop(name)
             raise _unfit(name) from error
         here = {one for names in self._pipe.get_list_adapters().values() for one in names}
@@ -80,6 +80,18 @@ class AdapterRack:
         self._wrap.cover()
         self._resident[name] = weights_hash([path])
         self._pipe.disable_lora()
+
+    def _load(self, path: Path, name: str) -> None:
+        with warnings.catch_warnings():
+            # peft warns about a second adapter on one model, which is what this file is for.
+            warnings.simplefilter("ignore", UserWarning)
+            self._pipe.load_lora_weights(
+                path.parent,
+                weight_name=path.name,
+                adapter_name=_inner(name),
+                use_safetensors=True,
+                local_files_only=True,
+            )
 
     def _make_room(self, needed: set[str]) -> None:
         spare = [name for name in self._resident if name not in needed]

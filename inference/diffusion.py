@@ -91,6 +91,20 @@ class DiffusionEngine:
             why = "; ".join((f"there is {error.limit}", *self._book.refused))
             raise Unusable(f"default model {name!r} is not among the models: {why}") from error
         self._model(model.card.name, rows=())
+        # The first forward sets kernels up, which takes longer than a tile: before readiness, then.
+        side_px = model.card.tile_px
+        first = Row(
+            pattern_id="warm",
+            attempt=1,
+            prompt="",
+            seed=0,
+            lattice="straight",
+            width_px=side_px,
+            height_px=side_px,
+            steps=1,
+            model=model.card.name,
+        )
+        self.run([first], cancelled=lambda _: False)
 
     def models(self) -> tuple[ModelCard, ...]:
         """As `Engine.models`."""

@@ -15,7 +15,6 @@ import diffusers
 import huggingface_hub.constants
 import torch
 import transformers
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
 from inference.adapters import AdapterRack
 from inference.models import Model
@@ -26,15 +25,16 @@ from schemas.errors import Unusable
 
 # Belt and braces: every load below also says local_files_only.
 huggingface_hub.constants.HF_HUB_OFFLINE = True
-# Both libraries warn with the text of a prompt in the message; prompts are never logged.
+# Both libraries warn with the text of a prompt in the message; prompts are never logged. Set before
+# the first pipeline class is touched, which loads (and warns) lazily.
 diffusers.utils.logging.set_verbosity_error()
 diffusers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 
 _PIPELINES: Final[Mapping[str, Any]] = {
-    "StableDiffusionPipeline": StableDiffusionPipeline,
-    "StableDiffusionXLPipeline": StableDiffusionXLPipeline,
+    "StableDiffusionPipeline": diffusers.StableDiffusionPipeline,
+    "StableDiffusionXLPipeline": diffusers.StableDiffusionXLPipeline,
 }
 _DTYPES: Final[Mapping[str, torch.dtype]] = {
     "float32": torch.float32,

@@ -1,0 +1,352 @@
+"""The diffusion loom: independent rows, joining and leaving, adapters, any words, no network."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, DiffusionPipeline
+
+from inference.diffusion import DiffusionEngine
+from inference.engine import Ended, Row, Tile
+from inference.loader import choose_device
+from inference.seamless import make_seamless
+from inference.settings import LoomSettings
+from schemas.errors import Rejected, Transient, Unusable
+from tests.unit.inference.tiny import TILE_PX, never, row
+
+LEVELS_MAX = 1
+"""A tile made in a batch may differ from the one made alone by rounding: one level of 255."""
+
+MODELS = pytest.mark.parametrize("model", ["sd", "xl"])
+
+
+def _tiles(engine: DiffusionEngine, rows: Sequence[Row]) -> list[Tile]:
+    ends = engine.run(rows, cancelled=never).ends
+    tiles = [end for end in ends if isinstance(end, Tile)]
+    assert len(tiles) == len(ends), ends
+    return tiles
+
+
+def _levels(a: Tile, b: Tile) -> int:
+    return int(np.abs(a.pixels.astype(int) - b.pixels.astype(int)).max())
+
+
+def _mixed(model: str) -> list[Row]:
+    """Rows that differ in everything that may differ inside one batch."""
+    return [
+        row(pattern_id="a.1", model=model, seed=1, prompt="rose stripes"),
+        row(pattern_id="b.1", model=model, seed=2, prompt="", guidance=1.0, steps=1),
+        row(pattern_id="c.1", model=model, seed=3, lattice="half-drop", guidance=7.5, steps=5),
+        row(pattern_id="d.1", model=model, seed=4, lattice="brick", negative_prompt="red"),
+    ]
+
+
+@MODELS
+def test_a_tile_does_not_depend_on_its_neighbours(
+    shared_engine: DiffusionEngine, model: str
+) -> None:
+    """Alone or among rows of other lattices, steps and guidance: the same picture."""
+    rows = _mixed(model)
+    together = _tiles(shared_engine, rows)
+    reversed_order = _tiles(shared_engine, rows[::-1])[::-1]
+    for one, tile, turned in zip(rows, together, reversed_order, strict=True):
+        alone = _tiles(shared_engine, [one])[0]
+        assert _levels(alone, tile) <= LEVELS_MAX
+        assert _levels(alone, turned) <= LEVELS_MAX
+        assert (tile.batch_rows, alone.batch_rows) == (4, 1)
+    assert [tile.batch_slot for tile in together] == [0, 1, 2, 3]
+
+
+def test_rows_join_and_leave_at_any_step(shared_engine: DiffusionEngine) -> None:
+    """A row that joins a flight half way ends as if it had flown alone."""
+    early, late = row(pattern_id="a.1", steps=5), row(pattern_id="b.1", seed=9, steps=2)
+    ends: dict[int, Any] = {}
+    assert shared_engine.add([early]) == {}
+    for _ in range(2):
+        ends.update(shared_engine.step(cancelled=never))
+    assert shared_engine.add([late]) == {}
+    for _ in range(3):
+        ends.update(shared_engine.step(cancelled=never))
+    shared_engine.spent()
+    assert sorted(ends) == [0, 1]
+    for slot, one in enumerate((early, late)):
+        assert _levels(_tiles(shared_engine, [one])[0], ends[slot]) <= LEVELS_MAX
+        assert ends[slot].batch_rows == 2
+
+
+def test_sizes_models_and_adapters_fly_beside_each_other(shared_engine: DiffusionEngine) -> None:
+    """What cannot share a forward takes turns inside one flight."""
+    rows = [
+        row(pattern_id="a.1"),
+        row(pattern_id="b.1", width_px=96),
+        row(pattern_id="c.1", adapters=(("linear", 1.0),)),
+        row(pattern_id="d.1", model="xl"),
+    ]
+    with pytest.raises(ValueError, match="different keys"):
+        shared_engine.run(rows, cancelled=never)
+    shared_engine.add(rows)
+    ends: dict[int, Any] = {}
+    while len(ends) < len(rows):
+        ends.update(shared_engine.step(cancelled=never))
+    shared_engine.spent()
+    for slot, one in enumerate(rows):
+        assert _levels(_tiles(shared_engine, [one])[0], ends[slot]) <= LEVELS_MAX
+    assert ends[1].pixels.shape == (TILE_PX, 96, 3)
+
+
+@pytest.mark.parametrize("lattice", ["straight", "half-drop"])
+def test_plain_diffusers_draws_the_same_picture(
+    shared_engine: DiffusionEngine, shelf: Path, lattice: str
+) -> None:
+    """The stock pipeline, made seamless by the one public call, agrees within one level."""
+    folder = shelf / "models" / "sd"
+    pipe = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    pipe.set_progress_bar_config(disable=True)
+    make_seamless(pipe, lattice)
+    image = pipe(
+        "navy dots on cream",
+        num_inference_steps=6,
+        guidance_scale=4.0,
+        width=TILE_PX,
+        height=TILE_PX,
+        generator=torch.Generator("cpu").manual_seed(11),
+        output_type="np",
+    ).images[0]
+    ours = _tiles(shared_engine, [row(seed=11, steps=6, guidance=4.0, lattice=lattice)])[0]
+    assert np.abs(ours.pixels.astype(float) - image * 255).max() <= 1.5
+
+
+def test_plain_diffusers_xl_draws_the_same_picture(
+    shared_engine: DiffusionEngine, shelf: Path
+) -> None:
+    """Two encoders, zeros for nothing said and the size conditions are as in the stock pipeline."""
+    folder = shelf / "models" / "xl"
+    pipe = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    pipe.scheduler = DDIMScheduler.from_config(
+        pipe.scheduler.config, clip_sample=False, set_alpha_to_one=True
+    )
+    pipe.set_progress_bar_config(disable=True)
+    make_seamless(pipe, "brick")
+    image = pipe(
+        "navy dots on cream",
+        num_inference_steps=5,
+        guidance_scale=4.0,
+        width=TILE_PX,
+        height=TILE_PX,
+        generator=torch.Generator("cpu").manual_seed(11),
+        output_type="np",
+    ).images[0]
+    one = row(model="xl", seed=11, steps=5, guidance=4.0, lattice="brick")
+    assert np.abs(_tiles(shared_engine, [one])[0].pixels - image * 255).max() <= 1.5
+
+
+@MODELS
+@pytest.mark.parametrize("name", ["peft", "kohya"])
+def test_adapters_of_both_formats_change_the_picture(
+    shared_engine: DiffusionEngine, model: str, name: str
+) -> None:
+    """The LoRA shows, more at a higher scale; at 0 and after it the model is as before."""
+    base = _tiles(shared_engine, [row(model=model)])[0]
+    half, full, off = (
+        _tiles(shared_engine, [row(model=model, adapters=((name, scale),))])[0]
+        for scale in (0.5, 1.0, 0.0)
+    )
+    assert _levels(full, base) > 8
+    assert _levels(half, full) > 2
+    assert np.array_equal(off.pixels, base.pixels)
+    assert np.array_equal(_tiles(shared_engine, [row(model=model)])[0].pixels, base.pixels)
+    assert f"adapter {name}" in full.versions
+
+
+@MODELS
+def test_adapted_tiles_still_wrap(shared_engine: DiffusionEngine, model: str) -> None:
+    """With a LoRA on convolutions the wrap is a line like any other, in a half-drop too."""
+    one = row(model=model, lattice="half-drop", adapters=(("peft", 1.0),))
+    tile = _tiles(shared_engine, [one])[0].pixels.astype(int)
+    inside = np.abs(np.diff(tile, axis=1)).mean(axis=(0, 2))
+    across = np.abs(tile[:, -1] - np.roll(tile[:, 0], TILE_PX // 2, axis=0)).mean()
+    assert across <= 1.3 * np.percentile(inside, 99)
+
+
+def test_adapters_come_and_go_within_their_limit(shared_engine: DiffusionEngine) -> None:
+    """Two fit; using a third and the first again changes nothing in what they draw."""
+    sets: list[tuple[tuple[str, float], ...]] = [
+        (("peft", 1.0),),
+        (("kohya", 1.0),),
+        (("linear", 1.0),),
+        (("peft", 1.0),),
+        (("peft", 0.7), ("linear", 0.4)),
+        (("peft", 1.0),),
+    ]
+    tiles = [_tiles(shared_engine, [row(adapters=one)])[0].pixels for one in sets]
+    assert np.array_equal(tiles[0], tiles[3])
+    assert np.array_equal(tiles[0], tiles[5])
+    assert not np.array_equal(tiles[0], tiles[4])
+
+
+def test_adapters_that_do_not_fit_harm_nobody(settings: LoomSettings, tmp_path: Path) -> None:
+    """Foreign layers, wrong shapes, pickles and paths are refused; the model stays as it was."""
+    from safetensors.torch import save_file  # noqa: PLC0415
+
+    layer = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+    save_file(
+        {f"{layer}.lora_A.weight": torch.ones(4, 99), f"{layer}.lora_B.weight": torch.ones(99, 4)},
+        tmp_path / "shape.safetensors",
+    )
+    save_file({"unet.nowhere.lora_A.weight": torch.ones(4, 4)}, tmp_path / "foreign.safetensors")
+    save_file({"cheese": torch.ones(4, 4)}, tmp_path / "cheese.safetensors")
+    (tmp_path / "pickle.safetensors").write_bytes(b"\x80\x04\x95" + b"x" * 100)
+    (tmp_path / "plain.pt").write_bytes(b"\x80\x04\x95")
+    engine = DiffusionEngine(replace(settings, adapters_folder=tmp_path))
+    base = _tiles(engine, [row()])[0]
+    for name in ("shape", "foreign", "cheese", "pickle", "plain", "absent", "../sd", ""):
+        (end,) = engine.run([row(adapters=((name, 1.0),))], cancelled=never).ends
+        assert isinstance(end, Ended), name
+        assert (end.outcome, end.field) == ("rejected", "adapters"), name
+        assert str(tmp_path) not in end.reason
+        assert np.array_equal(_tiles(engine, [row()])[0].pixels, base.pixels), name
+
+
+@MODELS
+@pytest.mark.parametrize(
+    "prompt", ["", " ", "rose " * 2000, "😀" * 10_000, "\ud800 broken", "\x00\x07", "ROSE\n\n"]
+)
+def test_any_words_make_a_tile(shared_engine: DiffusionEngine, model: str, prompt: str) -> None:
+    """Nothing anybody types breaks the loom; what was cut is counted."""
+    tile = _tiles(shared_engine, [row(model=model, prompt=prompt, steps=1)])[0]
+    assert (tile.tokens_cut > 0) == (len(prompt) > 1000)
+
+
+def test_prompts_are_never_printed(
+    shared_engine: DiffusionEngine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Too long a prompt makes the vendors quote it in a warning; here nobody does."""
+    _tiles(shared_engine, [row(prompt="secretword " * 200, negative_prompt="hidden " * 200)])
+    out, err = capfd.readouterr()
+    assert "secretword" not in out + err + repr(row(prompt="secretword"))
+    assert "hidden" not in out + err
+
+
+def test_a_cancelled_row_leaves_at_the_next_step(shared_engine: DiffusionEngine) -> None:
+    """Its neighbour goes on undisturbed, and pays alone from then on."""
+    steps_seen: list[int] = []
+    rows = [row(pattern_id="stay.1", steps=6), row(pattern_id="go.1", steps=6)]
+    batch = shared_engine.run(
+        rows,
+        cancelled=lambda name: name == "go.1" and len(steps_seen) >= 2,
+        on_step=lambda done, total: steps_seen.append(done),
+    )
+    stayed, gone = batch.ends
+    assert isinstance(gone, Ended)
+    assert gone.outcome == "cancelled"
+    assert isinstance(stayed, Tile)
+    assert _levels(stayed, _tiles(shared_engine, [rows[0]])[0]) <= LEVELS_MAX
+    denoise = [one for one in batch.forwards if one.kind == "denoise"]
+    assert [len(one.parts) for one in denoise] == [2, 1]
+    assert steps_seen == [1, 2, 3, 4, 5, 6]
+
+
+def test_bad_rows_beside_good_ones(shared_engine: DiffusionEngine) -> None:
+    """Every kind of impossible row ends in its own place, by name and limit."""
+    rows = [
+        row(model="nobody"),
+        row(seed=5),
+        row(width_px=62),
+        row(lattice="half-drop", height_px=TILE_PX + 4),
+    ]
+    ends = shared_engine.run(rows, cancelled=never).ends
+    fields = [end.field if isinstance(end, Ended) else "" for end in ends]
+    assert fields == ["model", "", "width_px", "height_px"]
+    with pytest.raises(Rejected, match="no model"):
+        shared_engine.key(rows[0])
+
+
+def test_a_picture_that_is_not_finite_is_a_failure(settings: LoomSettings) -> None:
+    """Weights that overflow give an honest end, not a black tile."""
+    engine = DiffusionEngine(settings)
+    engine.warm()
+    loaded = engine._loaded["sd@1"]
+    with torch.no_grad():
+        loaded.pipe.unet.conv_out.bias.fill_(float("nan"))
+    (end,) = engine.run([row()], cancelled=never).ends
+    assert isinstance(end, Ended)
+    assert end.outcome == "failed"
+
+
+def test_too_little_memory_means_smaller_forwards(
+    settings: LoomSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a forward does not fit, the same rows go in smaller portions; one alone is Transient."""
+    engine = DiffusionEngine(settings)
+    rows = [row(pattern_id=f"r.{at}", seed=at) for at in range(5)]
+    expected = _tiles(engine, rows)
+    unet = engine._loaded["sd@1"].pipe.unet
+    fits, real = [4], unet.forward
+
+    def forward(sample: Any, *args: Any, **more: Any) -> Any:
+        if len(sample) > fits[0]:
+            raise torch.OutOfMemoryError
+        return real(sample, *args, **more)
+
+    monkeypatch.setattr(unet, "forward", forward)
+    for tile, one in zip(expected, _tiles(engine, rows), strict=True):
+        assert _levels(tile, one) <= LEVELS_MAX
+        assert one.batch_rows <= 2  # each guided row takes two places
+    fits[0] = 0
+    with pytest.raises(Transient, match="memory"):
+        engine.run(rows[:1], cancelled=never)
+
+
+def test_no_network_is_ever_touched(
+    settings: LoomSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading both kinds of model and an adapter opens no socket."""
+
+    def refuse(*_args: object, **_more: object) -> None:
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    engine = DiffusionEngine(settings)
+    for model in ("sd", "xl"):
+        _tiles(engine, [row(model=model, adapters=(("peft", 1.0),), steps=1)])
+    engine.close()
+    engine.close()
+
+
+def test_models_leave_when_others_come(settings: LoomSettings) -> None:
+    """No more models in memory than allowed, and the returning one draws the same."""
+    engine = DiffusionEngine(replace(settings, models_max=1))
+    first = _tiles(engine, [row(steps=1)])[0]
+    _tiles(engine, [row(model="xl", steps=1)])
+    assert list(engine._loaded) == ["xl@1"]
+    assert np.array_equal(_tiles(engine, [row(steps=1)])[0].pixels, first.pixels)
+
+
+def test_a_missing_gpu_is_said_plainly(settings: LoomSettings) -> None:
+    """cuda without a GPU is refused at start with what to do about it."""
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(Unusable, match="set it to cpu or auto"):
+        DiffusionEngine(replace(settings, device="cuda"))
+    assert choose_device(replace(settings, device="auto")) == (torch.device("cpu"), torch.float32)
+
+
+def test_half_precision_is_a_setting(settings: LoomSettings) -> None:
+    """bfloat16 weights draw nearly the same picture, and the tile does not band."""
+    full = _tiles(DiffusionEngine(settings), [row()])[0]
+    half = _tiles(DiffusionEngine(replace(settings, dtype="bfloat16")), [row()])[0]
+    assert 0 < np.abs(full.pixels.astype(int) - half.pixels).mean() < 12
+
+
+def test_an_unknown_default_model_is_unusable(settings: LoomSettings) -> None:
+    """warm names the model that is not there and those that are."""
+    with pytest.raises(Unusable, match=r"'rose'.*sd@1 \| xl@1"):
+        DiffusionEngine(replace(settings, default_model="rose")).warm()
