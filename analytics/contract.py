@@ -19,6 +19,7 @@ VIEWS: Final = (
     "costs",
     "acceptance",
     "requests",
+    "refusals",
     "verdicts",
     "machine_time",
     "prices",

@@ -1,0 +1,68 @@
+"""Cells that several tables have in common. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from schemas.records import AssetPublished, Pattern, TileGenerated
+
+    from .rows import Source
+
+
+def source_cells(source: Source) -> dict[str, Any]:
+    """Where the record was read."""
+    return {
+        "_topic": source.topic,
+        "_partition": source.partition,
+        "_offset": source.offset,
+        "_timestamp": source.timestamp,
+    }
+
+
+def pattern_cells(pattern: Pattern) -> dict[str, Any]:
+    """What a pattern is, for grouping: everything but addresses of people and machines."""
+    return {
+        "request_id": pattern.request_id,
+        "ordinal": pattern.ordinal,
+        "variations": pattern.count,
+        "tenant": pattern.tenant,
+        "session": pattern.session,
+        "labels": dict(pattern.labels),
+        "tier": pattern.tier,
+        "pool": pattern.pool,
+        "lattice": pattern.lattice,
+        "repeat_width_um": pattern.repeat_width_um,
+        "repeat_height_um": pattern.repeat_height_um,
+        "canvas_width_px": pattern.canvas_width_px,
+        "canvas_height_px": pattern.canvas_height_px,
+        "model": pattern.model,
+        "version": pattern.version,
+        "recipe": pattern.recipe,
+        "consent": pattern.consent,
+        "experiment": pattern.experiment or "",
+        "arm": pattern.arm,
+        "arm_probability": pattern.arm_probability,
+        "epoch": pattern.epoch,
+        "prompt_hash": pattern.prompt_hash,
+        "prompt_length": pattern.prompt_length,
+        "payload_hash": pattern.payload_hash,
+        "requested_at": pattern.requested_at,
+    }
+
+
+def result_cells(record: TileGenerated | AssetPublished) -> dict[str, Any]:
+    """How a tile was made."""
+    return {
+        "attempt": record.attempt,
+        "steps": record.steps,
+        "guidance": record.guidance,
+        "seed": record.seed,
+        "model_hash": record.model_hash,
+        "manifest_key": record.manifest_key,
+        "gpu_us": record.gpu_us,
+        "batch_rows": record.batch_rows,
+        "batch_slot": record.batch_slot,
+        "adapters": [one.name for one in record.adapters],
+        "gates": [(g.name, g.artefact, g.figure, g.limit, g.passed) for g in record.gates],
+    }

@@ -1,0 +1,10 @@
+-- How long does each stage take, from the end of the one before it?
+SELECT
+    stage,
+    count() AS patterns,
+    round(quantileExact(0.50)(duration_us) / 1e6, 3) AS p50_seconds,
+    round(quantileExact(0.95)(duration_us) / 1e6, 3) AS p95_seconds,
+    round(max(duration_us) / 1e6, 3) AS max_seconds
+FROM stage_latency
+GROUP BY stage
+ORDER BY indexOf(['route', 'generate', 'finish', 'total'], stage)
