@@ -122,12 +122,14 @@ root_command() {
 }
 
 say_missing() {
-    local one
+    local one sudo=""
+    # Without sudo on the machine it takes a root shell.
+    if command -v sudo >/dev/null; then sudo="sudo "; fi
     {
         echo "setup: missing, and not to be installed from here:"
         for one in $1; do echo "  - $(purpose "$one")"; done
-        echo "Install with:"
-        echo "  sudo apt-get update && sudo apt-get install --no-install-recommends ${1% }"
+        echo "Install as root with:"
+        echo "  ${sudo}apt-get update && ${sudo}apt-get install --no-install-recommends ${1% }"
         echo "then type the command again."
     } >&2
 }
