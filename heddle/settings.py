@@ -65,6 +65,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(name="LEDGER_URL", default="", meaning="ClickHouse over HTTP, embedded or a server"),
     Setting(name="LEDGER_WRITER_PASSWORD", default="", meaning="Of heddle_writer", secret=True),
     Setting(name="LEDGER_READER_PASSWORD", default="", meaning="Of heddle_reader", secret=True),
+    Setting(name="PRICES", default="", meaning="Price book, TOML; examples/prices.toml when empty"),
     Setting(name="LEDGER_PORT", default="8123", meaning="Port that `heddle run ledger` opens"),
     Setting(name="SCHEMA_URL", default="", meaning="The schema endpoint of this installation"),
     Setting(name="SCHEMA_PORT", default="8081", meaning="Port that `heddle run schema` opens"),
@@ -164,12 +165,19 @@ class Settings:
         ]
 
 
-def read(environ: Mapping[str, str]) -> Settings:
-    """Settings from an environment. Raises Unusable for an unknown or impossible one."""
+def read(environ: Mapping[str, str], stack: Mapping[str, str] | None = None) -> Settings:
+    """Settings from an environment, then from the local stack's addresses, then the defaults.
+
+    Raises Unusable for an impossible one.
+    """
     values: dict[str, str] = {}
     sources: dict[str, str] = {}
     for setting in SETTINGS:
-        values[setting.name], sources[setting.name] = _one(setting, environ)
+        value, source = _one(setting, environ)
+        if source == "default" and stack:
+            value, source = _one(setting, stack)
+            source = source if source == "default" else "stack.json"
+        values[setting.name], sources[setting.name] = value, source
         if setting.choices and values[setting.name] not in setting.choices:
             known = ", ".join(choice or "(empty)" for choice in setting.choices)
             raise _wrong(setting.name, values[setting.name], f"one of {known}")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from schemas import metrics
 from schemas.errors import EXIT_UNUSABLE, Unusable
+from streams.kafka.message import Message, Place
 from streams.kafka.offsets import PartitionLedger
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ log = logging.getLogger("heddle.faust")
 WATCH_S: Final = 5.0
 SESSION_S: Final = 10.0
 """A worker that died frees its partitions after that long."""
+GIVE_UP_S_MAX: Final = 10.0
 COMMIT_S: Final = 1.0
 REQUEST_S_MAX: Final = 30.0
 DELIVERY_S_MAX: Final = 300.0
@@ -182,8 +184,49 @@ def guard(app: Any, marks: Watermarks) -> None:
     app.transport.Consumer = Guarded
 
 
-def run(vendor: Any, app: Any, *, drain_ms_max: int) -> int:
+def on_rebalance(app: Any, begun: Callable[[], None]) -> None:
+    """Call `begun` as soon as the group rebalances, before Faust waits for work in flight."""
+    theirs = app.on_rebalance_start
+
+    def start() -> None:
+        begun()
+        theirs()
+
+    app.on_rebalance_start = start
+
+
+async def give_up(app: Any, error: Exception) -> None:
+    """End the process after an error that it cannot work around; nothing unfinished is committed.
+
+    Faust would wait for ever for records that nobody works on any more.
+    """
+    log.error("this worker cannot go on; what it had not finished is done again", exc_info=error)
+    app.consumer.unacked.clear()
+    _exit_after(GIVE_UP_S_MAX, threading.Event())
+    await app.crash(error)
+
+
+def message(raw: Any) -> Message:
+    """A Faust message as ours."""
+    return Message(
+        Place(raw.topic, raw.partition, raw.offset),
+        raw.key,
+        raw.value,
+        tuple(raw.headers or ()),
+        round((raw.timestamp or 0) * 1000),
+    )
+
+
+def run(
+    vendor: Any,
+    app: Any,
+    *,
+    drain_ms_max: int,
+    on_signal: Callable[[], None] = lambda: None,
+) -> int:
     """Run the app in the foreground until SIGTERM or SIGINT; the exit code of the process.
+
+    `on_signal` is called when the first of them arrives.
 
     0 after a drain; what was not finished within `drain_ms_max` is left uncommitted and the process
     ends with EXIT_UNUSABLE, as it does after a crash.
@@ -195,7 +238,7 @@ def run(vendor: Any, app: Any, *, drain_ms_max: int) -> int:
     )
     worker.spinner = None
     over = threading.Event()
-    _bound_drain(worker, over, drain_ms_max)
+    _bound_drain(worker, over, drain_ms_max, on_signal)
     try:
         worker.execute_from_commandline()
     except SystemExit as ended:
@@ -205,22 +248,31 @@ def run(vendor: Any, app: Any, *, drain_ms_max: int) -> int:
     return 0
 
 
-def _bound_drain(worker: Any, over: threading.Event, drain_ms_max: int) -> None:
+def _bound_drain(
+    worker: Any, over: threading.Event, drain_ms_max: int, on_signal: Callable[[], None]
+) -> None:
     """From the first signal on, the process has `drain_ms_max` left."""
     schedule: Callable[[Any], None] = worker._schedule_shutdown
 
-    def watch() -> None:
-        if not over.wait(drain_ms_max / 1000):
-            log.error("drain took too long; unfinished records will be done again")
-            logging.shutdown()
-            os._exit(EXIT_UNUSABLE)
-
     def signalled(number: Any) -> None:
         log.info("draining")
-        threading.Thread(target=watch, daemon=True, name="drain").start()
+        on_signal()
+        _exit_after(drain_ms_max / 1000, over)
         schedule(number)
 
     worker._schedule_shutdown = signalled
+
+
+def _exit_after(wait_s: float, over: threading.Event) -> None:
+    """End the process hard unless `over` is set in time."""
+
+    def watch() -> None:
+        if not over.wait(wait_s):
+            log.error("the end took too long; unfinished records will be done again")
+            logging.shutdown()
+            os._exit(EXIT_UNUSABLE)
+
+    threading.Thread(target=watch, daemon=True, name="end").start()
 
 
 def _addresses(bootstrap: str) -> list[str]:

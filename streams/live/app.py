@@ -26,7 +26,6 @@ from schemas.errors import Rejected, Unusable
 from schemas.topics import COMPLETED, FAILED, GENERATED, PUBLISHED, ROUTED, prefixed
 from streams.kafka import admin, safe_faust
 from streams.kafka.events import Events
-from streams.kafka.message import Message, Place
 from streams.kafka.plan import LIVE_TABLES, changelog_name, planned
 from streams.live import http, stored
 from streams.live.kept import AGE_MS_MAX, REQUESTS_MAX, Kept
@@ -36,7 +35,7 @@ from streams.ops import Ops
 if TYPE_CHECKING:
     from schemas.records import RequestCompleted
     from streams.kafka.connection import Connection
-    from streams.kafka.message import Output
+    from streams.kafka.message import Message, Output
     from streams.live.status import RequestStatus
 
 log = logging.getLogger("heddle.live")
@@ -123,14 +122,13 @@ class Live:
             try:
                 await self._work(events)
             except Exception as error:
-                log.exception("the live view cannot go on; nothing of this batch was committed")
-                await self.app.crash(error)
+                await safe_faust.give_up(self.app, error)
                 raise
             for event in events:
                 await stream.ack(event)
 
     async def _work(self, events: list[Any]) -> None:
-        messages = [_message(event.message) for event in events]
+        messages = [safe_faust.message(event.message) for event in events]
         for message in messages:
             self.marks.take(message.place[:2], message.place.offset)
         batch = _Batch()
@@ -241,13 +239,3 @@ def _require_topics(settings: LiveSettings) -> None:
     if wrong:
         line = "the live view needs one partition count for all its topics"
         raise Unusable(f"{wrong[0]}; {line} (HEDDLE_PARTITIONS)")
-
-
-def _message(raw: Any) -> Message:
-    return Message(
-        Place(raw.topic, raw.partition, raw.offset),
-        raw.key,
-        raw.value,
-        tuple(raw.headers or ()),
-        round((raw.timestamp or 0) * 1000),
-    )

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Protocol
 
-from schemas.errors import Busy
+from schemas.errors import Busy, Undecodable
 from schemas.topics import topic_of
 from streams.loop.stage import Ending
+from streams.stages.refusal import time_of
 
 if TYPE_CHECKING:
     from schemas.errors import Rejected
@@ -38,14 +40,18 @@ class RecordLimits:
     """Inserts under way or waiting."""
 
 
+Row = tuple["Record | None", str, int, int, "datetime"]
+"""(record, topic without prefix, partition, offset, broker timestamp)."""
+
+
 class Sink(Protocol):
     """The ledger's writing end; `analytics.sink` is the one there is, tests hand in a list."""
 
-    def check(self) -> None:
-        """Return once the ledger answers and its tables are there. Raises Transient, Unusable."""
+    def write(self, batch: Iterable[Row]) -> int:
+        """Make the rows of a batch durable; how many. Raises Transient, Unusable.
 
-    def write(self, records: Sequence[Any]) -> None:
-        """Make rows of (record, topic, partition, offset, timestamp_ms) durable."""
+        A record that is None notes its offset alone, so that an audit knows it was seen.
+        """
 
 
 class Recording:
@@ -56,27 +62,36 @@ class Recording:
     def __init__(self, *, events: Events, sink: Sink, limits: RecordLimits | None = None) -> None:
         self._events, self._sink = events, sink
         self._limits = limits or RecordLimits()
-        self._gathered: list[tuple[Place, tuple[Any, ...]]] = []
+        self._gathered: list[tuple[Place | None, Row]] = []
         self._since_ms = 0.0
         self._under_way = 0
         self._endings: queue.SimpleQueue[list[Ending]] = queue.SimpleQueue()
         self._writer = ThreadPoolExecutor(1, "insert")
 
     def open(self) -> None:
-        """The ledger answers. Raises Unusable, Transient."""
-        self._sink.check()
+        """The ledger answers and has its tables. Raises Unusable, Transient."""
+        self._sink.write([])
 
     def submit(self, message: Message) -> None:
         """Gather one record. Raises Busy, Undecodable."""
         if self._under_way >= self._limits.batches_max:
             raise Busy
-        name = self._events.name_of(message)
-        record: Record = self._events.record(message, topic_of(name).record)
         if not self._gathered:
             self._since_ms = _now_ms()
+        name = self._events.name_of(message)
+        try:
+            record: Record = self._events.record(message, topic_of(name).record)
+        except Undecodable:
+            self._gather(None, None, name, message)
+            raise
+        self._gather(message.place, record, name, message)
+
+    def _gather(
+        self, ends: Place | None, record: Record | None, name: str, message: Message
+    ) -> None:
         place = message.place
-        row = (record, name, place.partition, place.offset, message.timestamp_ms)
-        self._gathered.append((place, row))
+        row: Row = (record, name, place.partition, place.offset, time_of(message))
+        self._gathered.append((ends, row))
         self._flush_if_due()
 
     def hurry(self) -> None:
@@ -103,7 +118,7 @@ class Recording:
     def surrender(self, places: Collection[Place]) -> Sequence[Place]:
         """What was only gathered so far."""
         wanted = set(places)
-        given = [place for place, _ in self._gathered if place in wanted]
+        given = [place for place, _ in self._gathered if place is not None and place in wanted]
         self._gathered = [item for item in self._gathered if item[0] not in wanted]
         return given
 
@@ -123,13 +138,15 @@ class Recording:
             self._under_way += 1
             self._writer.submit(self._insert, batch)
 
-    def _insert(self, batch: list[tuple[Place, tuple[Any, ...]]]) -> None:
+    def _insert(self, batch: list[tuple[Place | None, Row]]) -> None:
         error: Exception | None = None
         try:
             self._sink.write([row for _, row in batch])
         except Exception as trouble:  # noqa: BLE001 - the runner decides what each kind means
             error = trouble
-        self._endings.put([Ending(place=place, error=error) for place, _ in batch])
+        self._endings.put(
+            [Ending(place=place, error=error) for place, _ in batch if place is not None]
+        )
 
 
 def _now_ms() -> float:

@@ -1,0 +1,78 @@
+"""The `heddle` command. Parses, reads settings once, calls one function, tells in one line why not.
+
+Exit codes: 0 done, 1 the work did not come out, 2 wrong usage or setting, 3 cannot run, 4 a part is
+missing, 5 a port is taken, 6 something outside cannot be reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from heddle import logs, settings
+from heddle.commands import COMMANDS
+from heddle.stack import state
+from heddle.stack.layout import StackFolder
+from schemas.errors import EXIT_UNREACHABLE, HeddleError, Rejected, Transient, Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        read = settings.read(os.environ, _stack(given))
+        logs.begin(
+            stage=getattr(given, "stage", given.command),
+            style=read["LOG"],
+            level=read["LOG_LEVEL"] if given.command == "run" else "warning",
+            stream=sys.stdout if given.command == "run" else sys.stderr,
+        )
+        return int(given.function(given, read))
+    except Unusable as error:
+        return _say(error, error.exit_code)
+    except Rejected as error:
+        limit = f" (limit: {error.limit})" if error.limit else ""
+        return _say(f"{error.field}: {error.reason}{limit}" if error.field else error, 1)
+    except Transient as error:
+        return _say(error, EXIT_UNREACHABLE)
+    except HeddleError as error:
+        return _say(error, 1)
+    except BrokenPipeError:
+        # Somebody piped us into `head`: nothing is wrong, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _stack(given: argparse.Namespace) -> Mapping[str, str]:
+    """Where the local stack listens, for commands that speak to one; stages are told by theirs."""
+    if given.command == "run":
+        return {}
+    told = state.read(StackFolder.choose(getattr(given, "stack", None), os.environ).state)
+    return told.addresses if told is not None else {}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="heddle", description="From prompts to print-ready repeat patterns, on Kafka."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in COMMANDS:
+        add(commands)
+    return parser
+
+
+def _say(line: object, exit_code: int) -> int:
+    sys.stderr.write(f"heddle: {line}\n")
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

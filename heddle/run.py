@@ -1,0 +1,241 @@
+"""`heddle run STAGE`: one stage in the foreground, as a container's first process.
+
+The only place that picks implementations. Heavy imports happen inside the function of the stage
+that needs them: only generate ever loads torch, only ledger the embedded engine.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from heddle import parts
+from schemas.errors import Unusable
+from streams.kafka.admin import require
+from streams.kafka.consumer import Intake
+from streams.kafka.producer import Producer
+from streams.loop.pooled import PooledStage
+from streams.loop.runner import Runner
+from streams.loop.stage import Limits
+from streams.ops import Ops
+
+if TYPE_CHECKING:
+    from heddle.settings import Settings
+    from inference.engine import Engine
+    from streams.loop.stage import Stage
+    from streams.stages.finish import Finish
+
+log = logging.getLogger("heddle.run")
+
+TOPICS_S_MAX: Final = 60.0
+"""How long a stage waits for its topics before it says that they are missing."""
+READY: Final = ("assigned", "breaker", "draining")
+
+
+def run(stage: str, settings: Settings) -> int:
+    """Run until SIGTERM or ctrl-C; 0 after a clean drain. Raises Unusable or Transient."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return STAGES[stage](settings, stop)
+
+
+def _schema(settings: Settings, stop: threading.Event) -> int:
+    from heddle.schema_endpoint.server import serve  # noqa: PLC0415 - see the module's docstring
+
+    serve(
+        port=settings.whole("SCHEMA_PORT"),
+        stop=stop,
+        prefix=settings["PREFIX"],
+        host=settings["HOST"],
+    )
+    return 0
+
+
+def _ledger(settings: Settings, stop: threading.Event) -> int:
+    from analytics.endpoint.limits import Limits as LedgerLimits  # noqa: PLC0415
+    from analytics.endpoint.server import serve  # noqa: PLC0415
+
+    serve(
+        data_folder=Path(settings["STACK"]).resolve() / "ledger",
+        port=settings.whole("LEDGER_PORT", lowest=1),
+        writer_password=settings.required("LEDGER_WRITER_PASSWORD"),
+        reader_password=settings.required("LEDGER_READER_PASSWORD"),
+        limits=LedgerLimits(),
+        stop=stop,
+    )
+    return 0
+
+
+def _route(settings: Settings, stop: threading.Event) -> int:
+    from streams.stages.route import Route  # noqa: PLC0415
+    from streams.stages.standing import Standing  # noqa: PLC0415
+
+    reach, events = parts.connection(settings), parts.events(settings, "route")
+    work = Route(
+        events=events,
+        store=parts.store(settings),
+        standing=Standing(reach, events),
+        house=parts.house(settings),
+        intakes=parts.intakes(settings),
+    )
+    stage = PooledStage(work, threads_max=8, waiting_max=120)
+    return _carry(settings, stop, _Carried("route", lambda _: stage, Limits(in_flight_max=128)))
+
+
+def _generate(settings: Settings, stop: threading.Event) -> int:
+    from streams.stages.generate import GenerateStage, Parts  # noqa: PLC0415
+    from streams.stages.usage import UsageClock, Worker  # noqa: PLC0415
+    from streams.stages.wishes import Wishes  # noqa: PLC0415
+
+    reach, events = parts.connection(settings), parts.events(settings, "generate")
+    worker = Worker(
+        name=parts.worker_name(settings),
+        stage="generate",
+        pool=settings["POOL"],
+        device=settings["DEVICE"],
+    )
+    usage = UsageClock(worker)
+
+    def stage(ops: Ops) -> Stage:
+        return GenerateStage(
+            Parts(
+                engine=_engine(settings),
+                store=parts.store(settings),
+                events=events,
+                wishes=Wishes(reach, events),
+                usage=usage,
+                ops=ops,
+            )
+        )
+
+    limits = Limits(in_flight_max=96, drain_ms_max=settings.whole("DRAIN_MS"))
+    return _carry(settings, stop, _Carried("generate", stage, limits))
+
+
+def _engine(settings: Settings) -> Engine:
+    from inference.build import build_engine  # noqa: PLC0415
+    from inference.settings import BUILT_IN_FOLDER, LoomSettings  # noqa: PLC0415
+
+    further = tuple(Path(text) for text in settings["MODELS"].split(":") if text)
+    kind = settings["ENGINE"]
+    loom = LoomSettings(
+        models_folders=(*further, BUILT_IN_FOLDER),
+        default_model=settings["MODEL"],
+        adapters_folder=settings.path("ADAPTERS"),
+        device=settings["DEVICE"],  # type: ignore[arg-type]  # checked there, with a clear error
+        dtype=settings["DTYPE"],  # type: ignore[arg-type]
+        threads=settings.whole("THREADS"),
+        rows_max=settings.whole("ROWS_MAX", lowest=1),
+        step_ms=settings.real("STEP_MS"),
+    )
+    return build_engine(kind, loom)  # type: ignore[arg-type]
+
+
+def _finish(settings: Settings, stop: threading.Event) -> int:
+    if settings["FINISH_ON"] == "faust":
+        return _finish_on_faust(settings)
+    stage = PooledStage(
+        _finish_work(settings),
+        threads_max=settings.whole("PROCESSES", lowest=1) + 2,
+        waiting_max=28,
+    )
+    limits = Limits(in_flight_max=32, drain_ms_max=settings.whole("DRAIN_MS"))
+    return _carry(settings, stop, _Carried("finish", lambda _: stage, limits))
+
+
+def _finish_work(settings: Settings) -> Finish:
+    from streams.stages.finish import Finish, Table  # noqa: PLC0415
+    from streams.stages.pool import CountedPool  # noqa: PLC0415
+
+    return Finish(
+        events=parts.events(settings, "finish"),
+        store=parts.store(settings),
+        pool=CountedPool(processes_max=settings.whole("PROCESSES", lowest=1)),
+        table=Table(recipes=parts.recipes(settings), network=settings.path("NETWORK")),
+    )
+
+
+def _finish_on_faust(settings: Settings) -> int:
+    raise Unusable("finish on Faust is not wired")
+
+
+def _record(settings: Settings, stop: threading.Event) -> int:
+    from analytics.prices import read_prices  # noqa: PLC0415
+    from analytics.sink import Sink  # noqa: PLC0415
+    from streams.stages.record import Recording  # noqa: PLC0415
+
+    sink = Sink(
+        url=settings.required("LEDGER_URL"),
+        user="heddle_writer",
+        password=settings.required("LEDGER_WRITER_PASSWORD"),
+        prices=read_prices(parts.price_text(settings)),
+    )
+    stage = Recording(events=parts.events(settings, "record"), sink=sink)
+    limits = Limits(in_flight_max=6_000, careful_max=32)
+    return _carry(settings, stop, _Carried("record", lambda _: stage, limits))
+
+
+def _live(settings: Settings, stop: threading.Event) -> int:
+    from streams.live.app import LiveSettings  # noqa: PLC0415
+    from streams.live.app import run as run_live  # noqa: PLC0415
+
+    return run_live(
+        LiveSettings(
+            connection=parts.connection(settings),
+            port=settings.whole("LIVE_PORT"),
+            host=settings["HOST"],
+            prefix=settings["PREFIX"],
+            partitions=settings.whole("PARTITIONS", lowest=1),
+            codec=parts.events(settings, "live").codec,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """A stage and how the runner carries it."""
+
+    name: str
+    build: Callable[[Ops], Stage]
+    limits: Limits
+
+
+def _carry(settings: Settings, stop: threading.Event, carried: _Carried) -> int:
+    """Put a stage on the runner between its topics."""
+    stage = carried.name
+    ops = Ops(stage, conditions=READY)
+    ops.ready("draining", yes=True)
+    ops.start(settings.whole("PORT"), host=settings["HOST"])
+    reach, names = parts.connection(settings), parts.stage_topics(settings, stage)
+    require(reach, names, timeout_s=TOPICS_S_MAX)
+    client_id = parts.group(settings, stage)
+    runner = Runner(
+        carried.build(ops),
+        intake=Intake(reach, group=client_id, client_id=client_id, topics=names),
+        producer=Producer(reach, client_id=client_id),
+        limits=carried.limits,
+        ops=ops,
+    )
+    log.info("running", extra={"topics": len(names)})
+    try:
+        runner.run(stop)
+    finally:
+        ops.stop()
+    return 0
+
+
+STAGES: Final[dict[str, Callable[[Settings, threading.Event], int]]] = {
+    "schema": _schema,
+    "ledger": _ledger,
+    "route": _route,
+    "generate": _generate,
+    "finish": _finish,
+    "record": _record,
+    "live": _live,
+}
