@@ -42,6 +42,10 @@ class Busy(HeddleError):
         self.delay_ms = delay_ms
         """Never negative. 0 means as soon as something has left."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive a process pool whole."""
+        return (_again, (type(self), {"delay_ms": self.delay_ms}))
+
 
 class Rejected(HeddleError):
     """Terminal for this record: trying again gives the same answer.

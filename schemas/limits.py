@@ -59,6 +59,8 @@ def check_request(request: PatternRequested) -> None:
     _check_options(request)
     _check_adapters(request)
     _check_labels(request)
+    if request.deadline is not None and request.deadline.utcoffset() is None:
+        raise Rejected("deadline is no moment", field="deadline", limit="with a time zone")
 
 
 def check_request_id(request_id: str) -> None:

@@ -10,10 +10,10 @@ import json
 import re
 import uuid
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from .records import PatternRequested, Prompt
+from .records import EPOCH, PatternRequested, Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,12 +74,9 @@ def payload_hash(request: PatternRequested) -> str:
     Fields at their default are left out, so a schema that grows does not change old hashes; so are
     request id and trace context. A sealed prompt is represented by its keyed plaintext digest.
     """
-    given = {
-        spec.name: _plain(value)
-        for spec in fields(PatternRequested)
-        if spec.name not in _NOT_PAYLOAD
-        and (value := getattr(request, spec.name)) != _default(spec)
-    }
+    given = _given(request)
+    for name in _NOT_PAYLOAD:
+        given.pop(name, None)
     return hashlib.sha256(canonical_json(given)).hexdigest()
 
 
@@ -91,6 +88,15 @@ def canonical_json(value: Mapping[str, Any]) -> bytes:
     return text.encode()
 
 
+def _given(record: Any) -> dict[str, Any]:
+    """The fields that are not at their default, parts of a record included: both may grow."""
+    return {
+        spec.name: _plain(value)
+        for spec in fields(record)
+        if (value := getattr(record, spec.name)) != _default(spec)
+    }
+
+
 def _default(spec: Any) -> Any:
     factory = spec.default_factory
     return factory() if callable(factory) else spec.default
@@ -100,11 +106,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Prompt):
         return {"sealed": value.sealed.digest} if value.sealed else {"text": value.text}
     if isinstance(value, datetime):
-        return round(value.timestamp() * 1000)
+        # As Avro writes it: whole milliseconds, the rest dropped.
+        return (value - EPOCH) // timedelta(milliseconds=1)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if hasattr(value, "__dataclass_fields__"):
-        return {spec.name: _plain(getattr(value, spec.name)) for spec in fields(value)}
+        return _given(value)
     if hasattr(value, "items"):
         return dict(value)
     return value
