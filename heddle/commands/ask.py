@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from heddle.commands import counter
 from heddle.commands.lengths import size_um
 from heddle.commands.shape import Commands, as_json, command, say, table, with_json
+from heddle.stack.processes import LOCAL_TENANT
 from schemas.errors import Unusable
 from schemas.limits import LATTICES
 from schemas.records import Adapter, Repeat
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from client import Heddle, Result
     from heddle.settings import Settings
 
-TENANT: Final = "studio"
-"""The tenant that the local stack sets up for whoever sits at it."""
 WAIT_S: Final = 600.0
 BAR_CHARACTERS: Final = 30
 
@@ -36,7 +35,7 @@ def add(commands: Commands) -> None:
         example="heddle ask 'navy daisies on cream' --size 64x64cm --lattice half-drop --out .",
     )
     parser.add_argument("prompt")
-    parser.add_argument("--tenant", default=TENANT)
+    parser.add_argument("--tenant", default=LOCAL_TENANT)
     parser.add_argument("--tier", default="standard", choices=TIERS)
     parser.add_argument("--size", default="64x64cm", help="of the single unit: 640x640mm, 25.25in")
     parser.add_argument("--lattice", default="straight", choices=LATTICES)

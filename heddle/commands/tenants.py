@@ -63,6 +63,9 @@ def _add_set(inner: Commands) -> None:
     setting.add_argument("--canvas-px-max", type=int, help="longest side of a canvas")
     setting.add_argument("--variations-max", type=int, help="patterns of one request")
     setting.add_argument("--consent", action="store_true", help="training may use its patterns")
+    setting.add_argument(
+        "--if-unknown", action="store_true", help="leave known ones alone"
+    )
     setting.add_argument("--inactive", action="store_true", help="refuse every request")
 
 
@@ -92,6 +95,7 @@ def _list(given: argparse.Namespace, settings: Settings) -> int:
 def _set(given: argparse.Namespace, settings: Settings) -> int:
     for tenant in given.tenant:
         check_tenant(tenant)
+    known = in_force(settings) if given.if_unknown else {}
     changes = [
         TenantChanged(
             event_id=str(uuid.uuid4()),
@@ -108,6 +112,7 @@ def _set(given: argparse.Namespace, settings: Settings) -> int:
             active=not given.inactive,
         )
         for tenant in given.tenant
+        if tenant not in known
     ]
     events = parts.events(settings, "operator")
     producer = Producer(parts.connection(settings), client_id="heddle.operator")

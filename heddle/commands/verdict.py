@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING, Final
 
 from heddle.commands import counter
-from heddle.commands.ask import TENANT
 from heddle.commands.shape import Commands, command, say
+from heddle.stack.processes import LOCAL_TENANT
 
 if TYPE_CHECKING:
     from heddle.settings import Settings
@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("pattern", help="request_id.ordinal")
     parser.add_argument("word", choices=sorted(KINDS))
     parser.add_argument("--reason", action="append", default=[])
-    parser.add_argument("--tenant", default=TENANT)
+    parser.add_argument("--tenant", default=LOCAL_TENANT)
     parser.add_argument("--reviewer", help="a pseudonym")
 
 

@@ -23,8 +23,11 @@ SERVICES: Final = ("schema", "ledger")
 STAGES: Final = ("route", "generate", "finish", "record", "live")
 """They work on topics: started once those exist."""
 
+LOCAL_TENANT: Final = "studio"
+"""Whoever sits at this machine."""
+
 _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "route": ("topics", "schema"),
+    "route": ("topics", "models", "tenants", "schema"),
     "generate": ("topics", "schema"),
     "finish": ("topics", "schema"),
     "record": ("topics", "schema", "ledger"),
@@ -139,18 +142,13 @@ def local_processes(
     """
     told = stage_environment(ports_by_name, folder, partitions=options.partitions)
     ours = _Ours(folder, options, ports_by_name, env={**base, **told})
-    topics = Process(
-        name="topics",
-        argv=(*options.command, "topics", "apply"),
-        env=ours.env,
-        log=folder.log("topics"),
-        after=("kafka", "schema"),
-        one_shot=True,
-    )
     return (
         _broker(folder, options, ports_by_name),
         *(ours.process(name, after=()) for name in SERVICES),
-        topics,
+        ours.once("topics", "topics", "apply", after=("kafka", "schema")),
+        # Before the first request: the built-in model is in the book, this machine has its tenant.
+        ours.once("models", "models", "apply", after=("topics",)),
+        ours.once("tenants", "tenants", "set", LOCAL_TENANT, "--if-unknown", after=("topics",)),
         *(ours.process(name, after=_NEEDS[name]) for name in STAGES),
     )
 
@@ -163,6 +161,17 @@ class _Ours:
     options: StackOptions
     ports_by_name: Mapping[str, int]
     env: Mapping[str, str]
+
+    def once(self, name: str, *words: str, after: tuple[str, ...]) -> Process:
+        """A command that has to succeed before others start."""
+        return Process(
+            name=name,
+            argv=(*self.options.command, *words),
+            env=self.env,
+            log=self.folder.log(name),
+            after=after,
+            one_shot=True,
+        )
 
     def process(self, name: str, *, after: tuple[str, ...]) -> Process:
         """`heddle run NAME`; on its port it also answers /livez, /readyz and /metrics."""

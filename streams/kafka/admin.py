@@ -104,4 +104,4 @@ def require(connection: Connection, names: Sequence[str], *, timeout_s: float) -
 
 def _admin(connection: Connection) -> AdminClient:
     with broker_errors():
-        return AdminClient(connection.config(log_level=0))
+        return AdminClient(connection.config())
