@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from contextlib import aclosing
 from datetime import datetime
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from . import reading
 from .files import fetch, save
@@ -19,7 +19,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _Blocking = Callable[Concatenate[Heddle, P], T]
-_Bridged = Callable[Concatenate["AsyncHeddle", P], Awaitable[T]]
+_Bridged = Callable[Concatenate["AsyncHeddle", P], Coroutine[Any, Any, T]]
 
 
 def _bridged(call: _Blocking[P, T]) -> _Bridged[P, T]:
@@ -148,7 +148,7 @@ class _Steps:
             self._steps.close()
 
 
-def _threaded(call: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+def _threaded(call: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     @functools.wraps(call)
     async def function(*args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(call, *args, **kwargs)

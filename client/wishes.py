@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -37,7 +38,7 @@ class Options(TypedDict, total=False):
     variations: int
     seed: int | None
     model: str | None
-    adapters: Iterable[Adapter]
+    adapters: Sequence[Adapter]
     steps: int | None
     guidance: float | None
     recipe: str | None
@@ -60,21 +61,21 @@ def wish(
 ) -> PatternRequested:
     """A request that passed every limit. Raises Rejected, naming field and limit."""
     given: dict[str, Any] = dict(options)
+    unknown = given.keys() - Options.__annotations__.keys()
+    if unknown:
+        limit = "one of " + ", ".join(sorted(Options.__annotations__))
+        raise Rejected("unknown option", field=", ".join(sorted(unknown)), limit=limit)
     if given.get("negative_prompt") is not None:
         given["negative_prompt"] = _prompt(given["negative_prompt"])
-    if "adapters" in given:
+    if isinstance(given.get("adapters"), Sequence):
         given["adapters"] = tuple(given["adapters"])
-    try:
-        request = PatternRequested(
-            request_id=request_id or str(uuid.uuid4()),
-            tenant=tenant,
-            prompt=_prompt(prompt),
-            repeat=repeat,
-            **given,
-        )
-    except TypeError as error:
-        known = ", ".join(sorted(Options.__annotations__))
-        raise Rejected("unknown option", field=str(error), limit=f"one of {known}") from error
+    request = PatternRequested(
+        request_id=request_id or str(uuid.uuid4()),
+        tenant=tenant,
+        prompt=_prompt(prompt),
+        repeat=repeat,
+        **given,
+    )
     check(request)
     return request
 
