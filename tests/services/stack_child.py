@@ -1,7 +1,7 @@
 """A stage for the supervisor's tests: `stack_child.py WAY` behaves in one known way.
 
 Ways: stay, crash, flaky MARKER, brood, stubborn, refuse, done. As a stand-in for the `heddle`
-command: `topics apply` is done at once, `run STAGE` answers /readyz on HEDDLE_PORT.
+command: one-shots are done at once, `run STAGE` answers /readyz on HEDDLE_PORT.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ WAYS = {
     "refuse": _refuse,
     "done": lambda: None,
     "topics": lambda: None,
+    "models": lambda: None,
+    "tenants": lambda: None,
     "run": _serve,
 }
 
