@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver import exceptions as vendor
+from clickhouse_connect.driver import options
 
 from schemas.errors import EXIT_UNREACHABLE, Rejected, Transient, Unusable
 
@@ -31,6 +32,12 @@ _PASSING: Final = frozenset({
 """Timeouts, full queues, memory, disk full, too many parts, killed, keeper: waiting may help."""
 _LOCKED_OUT: Final = frozenset({192, 193, 194, 195, 516})
 _FULL_DISK: Final = 243
+
+
+for _frames in ("np", "pd", "pd_time_test", "arrow", "pl"):
+    # The driver imports all of these on its first insert, to see whether our rows are theirs: 60 MB
+    # and, on a busy machine, seconds. Ours are plain tuples.
+    setattr(options, _frames, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +85,7 @@ class Link:
                 connect_timeout=CONNECT_S_MAX,
                 send_receive_timeout=ANSWER_S_MAX,
                 autogenerate_session_id=False,
+                tz_mode="aware",
                 settings=self._settings,
             )
         except Exception as error:  # noqa: BLE001 - translated, never swallowed.

@@ -56,7 +56,7 @@ class PriceBook:
         ]
         if not fitting:
             raise Rejected(
-                f"the price book has no entry for device {device!r}, pool {pool!r} at {at:%Y-%m-%d}",
+                f"the price book has no entry for device {device!r}, pool {pool!r}, {at:%Y-%m-%d}",
                 field="device",
                 limit="an entry of the price book",
             )

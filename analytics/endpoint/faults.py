@@ -33,12 +33,15 @@ AUTHENTICATION_FAILED: Final = FaultKind(516, "AUTHENTICATION_FAILED", 403)
 TOO_MANY_QUERIES: Final = FaultKind(202, "TOO_MANY_SIMULTANEOUS_QUERIES", 503)
 QUERY_IS_TOO_LARGE: Final = FaultKind(223, "QUERY_IS_TOO_LARGE", 413)
 TOO_MANY_BYTES: Final = FaultKind(307, "TOO_MANY_BYTES", 413)
+TOO_MANY_ROWS_OR_BYTES: Final = FaultKind(396, "TOO_MANY_ROWS_OR_BYTES", 400)
 CANNOT_DECOMPRESS: Final = FaultKind(271, "CANNOT_DECOMPRESS", 400)
 UNKNOWN_COMPRESSION: Final = FaultKind(89, "UNKNOWN_COMPRESSION_METHOD", 400)
 UNKNOWN: Final = FaultKind(1002, "UNKNOWN_EXCEPTION", 500)
 
 _STATUS: Final = {
-    **dict.fromkeys((26, 27, 33, 36, 38, 41, 43, 47, 50, 53, 62, 69, 70, 72, 117, 130, 457), 400),
+    **dict.fromkeys(
+        (26, 27, 33, 36, 38, 41, 43, 47, 50, 53, 62, 69, 70, 72, 117, 130, 396, 457), 400
+    ),
     **dict.fromkeys((46, 60, 81, 111, 115), 404),
     **dict.fromkeys((164, 497), 403),
     48: 501,

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analytics.contract import DATABASE
 
-from .faults import ACCESS_DENIED, QUERY_IS_TOO_LARGE, TOO_MANY_QUERIES, Fault, fault
+from .faults import (
+    ACCESS_DENIED,
+    QUERY_IS_TOO_LARGE,
+    TOO_MANY_QUERIES,
+    TOO_MANY_ROWS_OR_BYTES,
+    Fault,
+    fault,
+)
 from .guard import cut_to_views
 from .inserts import HEAD_BYTES_MAX, insert_head, is_insert
 from .question import reader_settings
@@ -123,11 +130,20 @@ class Sessions:
         found = _FORMAT.search(sql)
         form = found.group(1) if found else question.form
         if form in _STREAMED and not question.buffered and _SELECT.match(sql):
-            blocks = handle.stream(sql, form=form, params=question.params)
+            blocks = self._bounded(handle.stream(sql, form=form, params=question.params))
             # The first block now: most errors come with it, while the status can still be told.
             return Answer(form=form, blocks=_begun(blocks))
         result = handle.run(sql, form=form, params=question.params)
-        return _whole(form, result)
+        return _whole(form, result, next(self._bounded(iter([result.bytes()]))))
+
+    def _bounded(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """The engine bounds rows and bytes before an ARRAY JOIN multiplies them; this after."""
+        total_bytes, bytes_max = 0, self._limits.result_bytes_max
+        for block in blocks:
+            total_bytes += len(block)
+            if total_bytes > bytes_max:
+                raise fault(TOO_MANY_ROWS_OR_BYTES, f"the answer is longer than {bytes_max} bytes")
+            yield block
 
     @contextmanager
     def _place(self, role: Role) -> Iterator[str]:
@@ -181,10 +197,10 @@ def _begun(blocks: Iterator[bytes]) -> Iterator[bytes]:
     return itertools.chain([first], blocks)
 
 
-def _whole(form: str, result: Any) -> Answer:
+def _whole(form: str, result: Any, block: bytes) -> Answer:
     return Answer(
         form=form,
-        blocks=[result.bytes()],
+        blocks=[block],
         read_rows=result.storage_rows_read(),
         read_bytes=result.storage_bytes_read(),
         written_rows=result.rows_written(),
