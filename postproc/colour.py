@@ -85,3 +85,26 @@ def hex_of(rgb: npt.ArrayLike) -> str:
     """`#rrggbb` of one 8-bit colour."""
     red, green, blue = (int(channel) for channel in np.asarray(rgb).reshape(3))
     return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+_RGB_TO_XYZ_D50: Final = np.array(
+    [
+        [0.4360747, 0.3850649, 0.1430804],
+        [0.2225045, 0.7168786, 0.0606169],
+        [0.0139322, 0.0971045, 0.7141733],
+    ],
+    dtype=np.float64,
+)
+"""Linear sRGB to XYZ adapted to D50 by Bradford, as ICC wants it (brucelindbloom.com)."""
+WHITE_D50: Final = (0.9642, 1.0, 0.8249)
+
+
+def lab_d50_from_srgb8(rgb: Bytes) -> npt.NDArray[np.float64]:
+    """CIE L*a*b* [..., 3], illuminant D50, 2 degree observer, from 8-bit sRGB [..., 3]."""
+    linear = _LINEAR_OF_BYTE[rgb].astype(np.float64)
+    ratios = linear @ _RGB_TO_XYZ_D50.T / np.array(WHITE_D50)
+    roots = np.where(ratios > (6 / 29) ** 3, np.cbrt(ratios), ratios * (29 / 6) ** 2 / 3 + 4 / 29)
+    light = 116 * roots[..., 1] - 16
+    red_green = 500 * (roots[..., 0] - roots[..., 1])
+    yellow_blue = 200 * (roots[..., 1] - roots[..., 2])
+    return np.stack([light, red_green, yellow_blue], axis=-1)
