@@ -17,7 +17,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NAME: Final = "heddle_client"
 _IMPORT: Final = re.compile(r"^(\s*)from schemas(\.[\w.]+)? import ", re.MULTILINE)
-_NOT_CARRIED: Final = frozenset({"hatch_build.py", "avsc.py", "asyncapi.py"})
+_NOT_CARRIED: Final = frozenset({"hatch_build.py", "avsc.py", "asyncapi.py", "pages.py"})
 """This file, and what writes files into the repository."""
 
 
