@@ -17,11 +17,13 @@ from heddle.commands import (
     topics,
     verdict,
 )
+from heddle.demo import main as demo
 
 if TYPE_CHECKING:
     from heddle.commands.shape import Commands
 
 COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
+    demo.add,
     stack.add,
     ask.add,
     verdict.add,

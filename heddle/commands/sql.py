@@ -34,8 +34,11 @@ def _sql(given: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def ask_ledger(settings: Settings, question: str) -> Answer:
-    """The ledger's answer, as a reader. Raises Rejected, Transient, Unusable."""
+def ask_ledger(settings: Settings, question: str, **parameters: str) -> Answer:
+    """The ledger's answer, as a reader; `parameters` fill `{name:Type}`.
+
+    Raises Rejected, Transient, Unusable.
+    """
     from analytics.ask import answer  # noqa: PLC0415 - loads the ClickHouse client
     from analytics.link import Address  # noqa: PLC0415
 
@@ -44,4 +47,4 @@ def ask_ledger(settings: Settings, question: str) -> Answer:
         user="heddle_reader",
         password=settings.required("LEDGER_READER_PASSWORD"),
     )
-    return answer(address, question)
+    return answer(address, question, parameters or None)

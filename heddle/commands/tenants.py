@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import uuid
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from heddle import parts
 from heddle.commands.shape import Commands, as_json, command, say, table, with_json
@@ -18,6 +18,8 @@ from streams.kafka.replay import read_all
 from streams.stages.refusal import now
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from heddle.settings import Settings
 
 READ_S_MAX: Final = 30.0
@@ -63,9 +65,7 @@ def _add_set(inner: Commands) -> None:
     setting.add_argument("--canvas-px-max", type=int, help="longest side of a canvas")
     setting.add_argument("--variations-max", type=int, help="patterns of one request")
     setting.add_argument("--consent", action="store_true", help="training may use its patterns")
-    setting.add_argument(
-        "--if-unknown", action="store_true", help="leave known ones alone"
-    )
+    setting.add_argument("--if-unknown", action="store_true", help="leave known ones alone")
     setting.add_argument("--inactive", action="store_true", help="refuse every request")
 
 
@@ -96,29 +96,33 @@ def _set(given: argparse.Namespace, settings: Settings) -> int:
     for tenant in given.tenant:
         check_tenant(tenant)
     known = in_force(settings) if given.if_unknown else {}
-    changes = [
-        TenantChanged(
-            event_id=str(uuid.uuid4()),
-            tenant=tenant,
-            changed_at=now(),
-            tiers=tuple(given.tier),
-            models=tuple(given.model),
-            recipes=tuple(given.recipe),
-            model=given.default_model,
-            recipe=given.default_recipe,
-            canvas_px_max=given.canvas_px_max,
-            variations_max=given.variations_max,
-            consent=given.consent,
-            active=not given.inactive,
-        )
-        for tenant in given.tenant
-        if tenant not in known
-    ]
-    events = parts.events(settings, "operator")
-    producer = Producer(parts.connection(settings), client_id="heddle.operator")
-    producer.deliver([events.output(change) for change in changes], timeout_s=SEND_S_MAX)
+    fresh = [tenant for tenant in given.tenant if tenant not in known]
+    set_tenants(
+        settings,
+        fresh,
+        tiers=tuple(given.tier),
+        models=tuple(given.model),
+        recipes=tuple(given.recipe),
+        model=given.default_model,
+        recipe=given.default_recipe,
+        canvas_px_max=given.canvas_px_max,
+        variations_max=given.variations_max,
+        consent=given.consent,
+        active=not given.inactive,
+    )
     say(f"in force: {' '.join(given.tenant)}")
     return 0
+
+
+def set_tenants(settings: Settings, tenants: Sequence[str], **facts: Any) -> None:
+    """Put settings in force; `facts` are fields of TenantChanged. Raises Transient."""
+    events = parts.events(settings, "operator")
+    changes = [
+        TenantChanged(event_id=str(uuid.uuid4()), tenant=tenant, changed_at=now(), **facts)
+        for tenant in tenants
+    ]
+    producer = Producer(parts.connection(settings), client_id="heddle.operator")
+    producer.deliver([events.output(change) for change in changes], timeout_s=SEND_S_MAX)
 
 
 def in_force(settings: Settings) -> dict[str, TenantChanged]:

@@ -1,0 +1,39 @@
+"""`examples/requests.jsonl` as an upstream system would hold it, and as requests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from client.wishes import wish
+from heddle.commands.lengths import size_um
+from schemas.errors import Rejected
+from schemas.records import PatternRequested, Repeat
+
+ORDERS_MAX: Final = 1_000
+OPTIONS: Final = ("tier", "variations", "seed", "recipe", "palette_max", "steps", "guidance")
+
+
+def read_orders(path: Path, *, run: str) -> list[PatternRequested]:
+    """One request per line; ids are `run` and the line's number. Raises Rejected with the line."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if len(lines) > ORDERS_MAX:
+        raise Rejected("too many orders", field=path.name, limit=f"at most {ORDERS_MAX}")
+    return [_order(json.loads(line), number, path, run) for number, line in enumerate(lines, 1)]
+
+
+def _order(told: dict[str, Any], number: int, path: Path, run: str) -> PatternRequested:
+    try:
+        width_um, height_um = size_um(told["repeat"]["size"])
+        lattice, design = told["repeat"]["lattice"], told["design"]
+        options = {name: told[name] for name in OPTIONS if name in told}
+        return wish(
+            tenant=told["tenant"],
+            prompt=told["prompt"],
+            repeat=Repeat(lattice=lattice, width_um=width_um, height_um=height_um),
+            request_id=f"{run}-{number:02d}",
+            options={"labels": {"design": design}, **options},  # type: ignore[typeddict-item]
+        )
+    except KeyError as error:
+        raise Rejected("a field is missing", field=f"{path.name} line {number}", limit=str(error))
