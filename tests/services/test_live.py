@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient
 
 from heddle.stack import ports
 from schemas import names
@@ -39,7 +40,7 @@ from streams.kafka import admin
 from streams.kafka.connection import Connection
 from streams.kafka.events import Events
 from streams.kafka.message import Output
-from streams.kafka.plan import planned
+from streams.kafka.plan import changelog_name, planned
 from streams.kafka.producer import Producer
 from streams.live.app import LiveSettings, run
 
@@ -86,9 +87,9 @@ class River:
         self.producer.deliver(outputs, timeout_s=20)
 
     @contextmanager
-    def live(self, *, requests_max: int = 1000) -> Iterator[subprocess.Popen[bytes]]:
+    def live(self, *, requests_max: int = 1000, port: int = 0) -> Iterator[subprocess.Popen[bytes]]:
         """The live view, running; killed at the end if it still does."""
-        arguments = [self.bootstrap, self.prefix, str(self.port), str(requests_max)]
+        arguments = [self.bootstrap, self.prefix, str(port or self.port), str(requests_max)]
         with self.log.open("ab") as out:
             child = subprocess.Popen(
                 [sys.executable, "-c", CHILD, *arguments], cwd=ROOT, stdout=out, stderr=out
@@ -99,10 +100,11 @@ class River:
             child.kill()
             child.wait(10)
 
-    def ask(self, path: str) -> tuple[int, Any]:
+    def ask(self, path: str, *, port: int = 0) -> tuple[int, Any]:
         """Status and JSON of a GET; 0 while nobody listens."""
+        url = f"http://127.0.0.1:{port or self.port}{path}"
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as got:
+            with urllib.request.urlopen(url, timeout=5) as got:
                 return got.status, json.load(got)
         except urllib.error.HTTPError as refused:
             return refused.code, json.load(refused)
@@ -321,6 +323,64 @@ def test_the_table_is_bounded(river: River) -> None:
         wait_for(lambda: river.ask("/readyz")[0] == 200)
         assert river.ask("/counts")[1]["draft"]["routed"] == 1
         assert river.ask("/counts")[1]["draft"]["published"] < 25
+
+
+def test_two_lives_share_and_inherit(river: River) -> None:
+    """Each answers for its own partitions; when one leaves, the other knows everything."""
+    (other,) = ports.free_ports(1)
+    names_ = [f"s{number}" for number in range(30)]
+
+    def known(port: int) -> set[str]:
+        return {n for n in names_ if river.ask(f"/requests/{n}", port=port)[0] == 200}
+
+    with river.live():
+        river.say(*(routed(name) for name in names_))
+        wait_for(lambda: len(known(river.port)) == 30)
+        with river.live(port=other) as second:
+            wait_for(lambda: river.ask("/readyz", port=other)[0] == 200)
+            wait_for(lambda: known(river.port).isdisjoint(known(other)))
+            assert known(river.port) | known(other) == set(names_)
+            assert known(other)
+            river.say(*(published(name) for name in names_))
+            assert len(river.completed(at_least=30)) == 30
+            second.send_signal(signal.SIGTERM)
+            assert second.wait(15) == 0
+        wait_for(lambda: len(known(river.port)) == 30)
+        assert all(river.state(name) == "completed" for name in names_)
+    assert len(river.completed(at_least=30)) == 30
+
+
+def test_it_is_rebuilt_by_replay(river: River) -> None:
+    """Without its table, reading the topics again gives the same statuses and the same events."""
+    names_ = [f"x{number}" for number in range(10)]
+    with river.live() as child:
+        river.say(*(routed(name) for name in names_), *(published(name) for name in names_[:6]))
+        wait_for(
+            lambda: (river.ask("/counts")[1] or {}).get("draft") == {"published": 6, "routed": 4}
+        )
+        before = river.completed(at_least=6)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(15) == 0
+    forget(river)
+    with river.live():
+        wait_for(
+            lambda: (river.ask("/counts")[1] or {}).get("draft") == {"published": 6, "routed": 4}
+        )
+        after = river.completed(at_least=12)
+    assert len(after) == 12
+    assert {repr(each) for each in after} == {repr(each) for each in before}
+
+
+def forget(river: River) -> None:
+    """Take the changelog and the group away; make the changelog again, empty."""
+    cluster = AdminClient({"bootstrap.servers": river.bootstrap})
+    app_id = f"{river.prefix}.heddle.live"
+    changelog = changelog_name(river.prefix, "requests")
+    cluster.delete_topics([changelog])[changelog].result(10)
+    cluster.delete_consumer_groups([app_id])[app_id].result(10)
+    wait_for(lambda: changelog not in cluster.list_topics(timeout=10).topics)
+    plan = planned(river.prefix, partitions=PARTITIONS)
+    admin.create(river.connection, [each for each in plan if each.name == changelog])
 
 
 def test_it_starts_with_a_clear_line_where_topics_differ(river: River, prefix: str) -> None:
