@@ -1,0 +1,92 @@
+"""Migrations: numbered, forward only, applied once, and never on a database from the future."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pytest
+
+from analytics.contract import VIEWS
+from analytics.migrate import migrate, migrations, split
+from schemas.errors import Unusable
+
+
+class Database:
+    """Remembers statements and answers the one question that migrate asks."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+        self.notes: dict[int, str] = {}
+
+    def execute(self, sql: str) -> Sequence[Sequence[object]]:
+        self.statements.append(sql)
+        if sql.startswith("SELECT"):
+            return sorted(self.notes.items())
+        if note := re.search(r"VALUES \((\d+), '[^']+', '([0-9a-f]{64})'\)", sql):
+            self.notes[int(note[1])] = note[2]
+        return []
+
+
+def test_files_are_numbered_without_gaps() -> None:
+    """The order is the files' names; a gap would be a file that somebody lost."""
+    numbers = [one.number for one in migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_second_run_does_nothing() -> None:
+    """What was noted is not run again."""
+    database = Database()
+    assert len(migrate(database.execute)) == len(migrations())
+    assert migrate(database.execute) == ()
+
+
+def test_every_statement_may_run_twice() -> None:
+    """A runner that dies before its note runs the file again: nothing may then fail or change."""
+    for migration in migrations():
+        for statement in migration.statements:
+            assert re.match(
+                r"CREATE (TABLE|MATERIALIZED VIEW) IF NOT EXISTS|CREATE OR REPLACE VIEW|"
+                r"ALTER TABLE \S+\s+(ADD|MODIFY) COLUMN IF (NOT )?EXISTS",
+                statement,
+            ), statement[:80]
+
+
+def test_every_documented_view_is_made_and_commented() -> None:
+    """The contract's list and the DDL agree, and each view says its grain."""
+    text = "\n".join(s for one in migrations() for s in one.statements)
+    assert set(re.findall(r"CREATE OR REPLACE VIEW heddle\.(\w+)", text)) == set(VIEWS)
+    made = [s for one in migrations() for s in one.statements if "REPLACE VIEW" in s]
+    assert all(re.search(r"COMMENT 'One row per [^']+'$", s) for s in made)
+
+
+def test_every_table_is_durable_when_an_insert_is_acknowledged() -> None:
+    """Without fsync an acknowledged insert would only live in the page cache."""
+    for migration in migrations():
+        for statement in migration.statements:
+            if statement.startswith("CREATE TABLE"):
+                assert "fsync_after_insert = 1, fsync_part_directory = 1" in statement
+
+
+def test_a_changed_file_is_refused() -> None:
+    """History is not rewritten: the message names the file."""
+    database = Database()
+    migrate(database.execute)
+    database.notes[1] = "0" * 64
+    with pytest.raises(Unusable, match="0001_"):
+        migrate(database.execute)
+
+
+def test_a_database_from_the_future_is_refused() -> None:
+    """An older Heddle must not write into tables it does not know."""
+    database = Database()
+    migrate(database.execute)
+    database.notes[9999] = "0" * 64
+    with pytest.raises(Unusable, match="newer"):
+        migrate(database.execute)
+
+
+def test_statements_end_with_a_line_that_ends_in_a_semicolon() -> None:
+    """A semicolon inside a line belongs to the statement."""
+    text = "-- a\nCREATE x COMMENT 'a; b';\n\n-- c;\nCREATE y\n  z;  \n"
+    assert split(text) == ("CREATE x COMMENT 'a; b'", "CREATE y\n  z")

@@ -1,0 +1,101 @@
+"""Who asks what: two users, told apart in constant time, and the settings each may give."""
+
+from __future__ import annotations
+
+import base64
+from urllib.parse import quote
+
+import pytest
+
+from analytics.endpoint.faults import Fault, from_engine
+from analytics.endpoint.limits import Limits
+from analytics.endpoint.question import Passwords, Question, asked, reader_settings
+
+PASSWORDS = Passwords(writer="w", reader="r")
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def ask(target: str, headers: dict[str, str] | None = None, method: str = "POST") -> Question:
+    return asked(method=method, target=target, headers=headers or {}, passwords=PASSWORDS)
+
+
+def test_the_three_ways_to_say_who_one_is() -> None:
+    """Basic authentication, ClickHouse's own headers, and the address."""
+    assert ask("/", basic("heddle_writer", "w")).role == "writer"
+    named = {"x-clickhouse-user": "heddle_reader", "x-clickhouse-key": "r"}
+    assert ask("/", named).role == "reader"
+    assert ask("/?user=heddle_reader&password=r").role == "reader"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        basic("heddle_writer", "r"),
+        basic("heddle_reader", "w"),
+        basic("heddle_writer", ""),
+        basic("", "w"),
+        basic("default", ""),
+        {"authorization": "Basic ???"},
+        {"authorization": "Bearer w"},
+        {"x-clickhouse-user": "heddle_writer"},
+    ],
+)
+def test_everybody_else_is_refused(headers: dict[str, str]) -> None:
+    """One user's password does not open the other's door, and none opens none."""
+    with pytest.raises(Fault) as refusal:
+        ask("/?query=SELECT+1", headers)
+    assert (refusal.value.code, refusal.value.status) == (516, 403)
+
+
+def test_only_a_writers_post_may_write() -> None:
+    """A GET reads, whoever asks."""
+    assert ask("/", basic("heddle_writer", "w")).may_write
+    assert not ask("/", basic("heddle_writer", "w"), "GET").may_write
+    assert not ask("/", basic("heddle_reader", "r")).may_write
+
+
+def test_parameters_and_settings_are_sorted_out() -> None:
+    """The HTTP side's own parameters are no settings; `param_` ones are values."""
+    target = "/?query=SELECT+1&param_a=it%27s&max_threads=3&session_id=x&default_format=CSV"
+    question = ask(target, basic("heddle_writer", "w"))
+    assert question.params == {"a": "it's"}
+    assert question.settings == {"max_threads": "3"}
+    assert question.form == "CSV"
+    assert "w" not in repr(PASSWORDS).replace("Passwords", "")
+
+
+def test_a_setting_is_a_plain_name() -> None:
+    """Names go into SQL text; anything else is refused before."""
+    with pytest.raises(Fault):
+        ask(f"/?{quote('a = 1, readonly')}=0", basic("heddle_writer", "w"))
+
+
+def test_readers_lower_limits_and_nothing_else() -> None:
+    """The lower of the two counts, nought means ours, and other settings are refused."""
+    limits = Limits(read_s_max=30)
+    assert reader_settings({"max_execution_time": "5"}, limits)["max_execution_time"] == 5
+    assert reader_settings({"max_execution_time": "60"}, limits)["max_execution_time"] == 30
+    assert reader_settings({"max_execution_time": "0"}, limits)["max_execution_time"] == 30
+    assert (
+        reader_settings({"result_overflow_mode": "break"}, limits)["result_overflow_mode"]
+        == "throw"
+    )
+    for name in ("readonly", "allow_ddl", "additional_table_filters", "max_memory_usage_for_user"):
+        with pytest.raises(Fault, match=name):
+            reader_settings({name: "1"}, limits)
+    with pytest.raises(Fault, match="no number"):
+        reader_settings({"max_threads": "many"}, limits)
+
+
+def test_the_engines_errors_keep_number_and_name() -> None:
+    """Drivers act on the number, people on the sentence; the version's trailer says neither."""
+    text = "Code: 60. DB::Exception: Unknown table 'x'. (UNKNOWN_TABLE) (version 26.9.2.1)"
+    fault = from_engine(text)
+    assert (fault.code, fault.name, fault.status) == (60, "UNKNOWN_TABLE", 404)
+    assert fault.message == "Unknown table 'x'."
+    assert from_engine("something else").code == 1002
+    assert from_engine("").status == 500

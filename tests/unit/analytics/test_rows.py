@@ -1,0 +1,163 @@
+"""Records become rows: all of them, without their prompts, and never a false one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analytics.prices import PriceBook, read_prices
+from analytics.rows import SKEW_S_MAX, Row, Source, rows_of
+from schemas.records import RECORDS, FeedbackGiven, Record
+from tests.unit.analytics import events
+from tests.unit.analytics.events import T0, WORDS, at, pattern
+
+BOOK = read_prices(Path("examples/prices.toml").read_text(encoding="utf-8"))
+SOURCE = Source(topic="patterns.x", partition=3, offset=17, timestamp=at(60))
+
+
+def rows(record: Record | None, book: PriceBook = BOOK) -> list[Row]:
+    return rows_of(record, SOURCE, book)
+
+
+def cells(record: Record, table: str) -> dict[str, Any]:
+    found = [cells for name, cells in rows(record) if name == table]
+    assert len(found) == 1, (table, [name for name, _ in rows(record)])
+    return found[0]
+
+
+def test_every_kind_of_record_has_a_table() -> None:
+    """No record is forgotten: each gives its offset and at least one row of its own."""
+    records = events.one_of_each()
+    assert {type(record) for record in records} == set(RECORDS)
+    for record in records:
+        tables = [name for name, _ in rows(record)]
+        assert tables[0] == "raw_offsets"
+        assert len(tables) > 1
+        assert "raw_quarantine" not in tables, type(record)
+
+
+def test_no_cell_ever_holds_a_prompt() -> None:
+    """The house's promise: hash and length, nothing else, in every table."""
+    for record in events.one_of_each():
+        for table, row in rows(record):
+            assert WORDS not in repr(row), table
+            assert "secret" not in repr(row), table
+
+
+def test_a_prompt_is_kept_as_hash_and_length() -> None:
+    """Equal prompts can be recognised, none can be read."""
+    row = cells(events.requested(), "raw_requested")
+    assert row["prompt_length"] == len(WORDS)
+    assert len(row["prompt_hash"]) == 64
+    assert row["prompt_hash"] == cells(events.requested("other"), "raw_requested")["prompt_hash"]
+
+
+def test_an_offset_without_a_record_is_noted() -> None:
+    """Tombstones and dead letters must not look lost in the audit."""
+    assert rows(None) == [
+        (
+            "raw_offsets",
+            {
+                "_topic": "patterns.x",
+                "_partition": 3,
+                "_offset": 17,
+                "_timestamp": at(60),
+                "event_id": "",
+            },
+        )
+    ]
+
+
+def test_the_same_request_twice_is_the_same_event() -> None:
+    """Requests carry no event id: id and payload hash make one."""
+    first, again = events.requested(), events.requested(traceparent="00-aa")
+    assert rows(first)[0] == rows(again)[0]
+    assert rows(first)[0] != rows(events.requested(tier="draft"))[0]
+
+
+def test_a_usage_event_is_priced_as_it_is_written() -> None:
+    """Price, its id and its currency stand on every row, by the machine and the day."""
+    record = events.usage({("r1.1", 1): 700, ("r1.2", 2): 300}, device="NVIDIA H100 80GB")
+    parts = [row for name, row in rows(record) if name == "usage_parts"]
+    assert [(p["request_id"], p["ordinal"], p["attempt"], p["duration_us"]) for p in parts] == [
+        ("r1", 1, 1, 700),
+        ("r1", 2, 2, 300),
+    ]
+    assert {p["price_id"] for p in parts} == {"h100-2026"}
+    assert {p["price_per_hour"] for p in parts} == {Decimal("2.490")}
+    interval = cells(record, "raw_usage")
+    assert interval["forwards.duration_us"] == [1000]
+    assert interval["forwards.parts_us"] == [1000]
+    assert interval["duration_us"] == 2000
+
+
+@pytest.mark.parametrize(
+    ("record", "field"),
+    [
+        (events.usage({("r1.1", 1): -5}), "forwards.duration_us"),
+        (events.usage({("r1.1", 1): 5}, duration_us=-1), "duration_us"),
+        (events.usage({("r1.1", 1): 5}, duration_us=10**12), "duration_us"),
+        (events.usage({("r1.1", 1): 5}, state="dreaming"), "state"),
+        (events.usage({("r1", 1): 5}), "pattern_id"),
+        (events.usage({("r1.1", 256): 5}), "attempt"),
+        (events.usage({("r1.70000", 1): 5}), "ordinal"),
+        (events.usage({("r1.1", 1): 5}, started_at=datetime(1999, 1, 1, tzinfo=UTC)), "device"),
+        (events.usage({("r1.1", 1): 5}, started_at=datetime(9999, 1, 1, tzinfo=UTC)), "started_at"),
+        (events.generated(pattern(), attempt=-1), "attempt"),
+        (events.generated(pattern(), gpu_us=1 << 64), "gpu_us"),
+        (events.routed(pattern(repeat_width_um=1 << 32)), "repeat_width_um"),
+        (events.feedback(pattern(), kind="splendid"), "kind"),
+        (events.feedback(pattern(ordinal=0)), "ordinal"),
+        (events.feedback(pattern("no dots. please")), "request_id"),
+    ],
+)
+def test_what_cannot_count_goes_to_quarantine(record: Record, field: str) -> None:
+    """One bad event is one row with its field and limit, and no row anywhere else."""
+    tables = dict(rows(record))
+    assert set(tables) == {"raw_offsets", "raw_quarantine"}
+    assert tables["raw_quarantine"]["field"] == field
+    assert tables["raw_quarantine"]["limit"]
+    assert tables["raw_quarantine"]["record"] == type(record).__name__
+
+
+def test_parts_that_do_not_fit_their_forward_are_refused_whole() -> None:
+    """Half an interval would be a false bill."""
+    record = events.usage({("r1.1", 1): 700, ("r1.2", 1): 300})
+    forward = replace(record.forwards[0], duration_us=1001)
+    tables = dict(rows(replace(record, forwards=(forward,))))
+    assert set(tables) == {"raw_offsets", "raw_quarantine"}
+    assert tables["raw_quarantine"]["field"] == "forwards.parts"
+    assert tables["raw_quarantine"]["subject_id"] == "inc/0"
+
+
+def test_a_forward_without_parts_is_nobodys_time() -> None:
+    """Loading a model is machine time, and belongs to no pattern."""
+    record = events.usage({})
+    forward = replace(record.forwards[0], kind="load", duration_us=500)
+    tables = [name for name, _ in rows(replace(record, forwards=(forward,)))]
+    assert tables == ["raw_offsets", "raw_usage"]
+
+
+def test_a_word_from_the_future_is_refused() -> None:
+    """No later word could overrule one that claims to have happened after it was sent."""
+
+    def word(ahead_s: int) -> FeedbackGiven:
+        happened_at = SOURCE.timestamp + timedelta(seconds=ahead_s)
+        return replace(events.feedback(pattern()), happened_at=happened_at)
+
+    assert dict(rows(word(SKEW_S_MAX + 1)))["raw_quarantine"]["field"] == "happened_at"
+    assert "raw_feedback" in dict(rows(word(SKEW_S_MAX)))
+    assert "raw_feedback" in dict(rows(word(-86_400)))
+
+
+def test_a_refusal_before_the_split_keeps_ordinal_zero() -> None:
+    """It is no pattern; the views know it by its ordinal."""
+    record = events.failed(replace(pattern(), ordinal=0, count=0), outcome="rejected")
+    row = cells(record, "raw_failed")
+    assert (row["ordinal"], row["variations"], row["outcome"]) == (0, 0, "rejected")
+    assert row["requested_at"] == T0
