@@ -27,11 +27,11 @@ from schemas.records import (
 )
 
 from .aio import AsyncHeddle, AsyncResults, fetch_async, save_async
-from .files import fetch, save
+from .files import Source, fetch, save
 from .heddle import Heddle
 from .outcome import Result
 from .reading import Event, Results
-from .wishes import Options, repeat_mm
+from .wishes import Options, repeat_mm, wish
 
 __all__ = [
     "Adapter",
@@ -54,6 +54,7 @@ __all__ = [
     "Result",
     "Results",
     "Sealed",
+    "Source",
     "Transient",
     "Unusable",
     "fetch",
@@ -61,4 +62,5 @@ __all__ = [
     "repeat_mm",
     "save",
     "save_async",
+    "wish",
 ]

@@ -57,10 +57,15 @@ def repeat_mm(width_mm: float, height_mm: float, *, lattice: str = "straight") -
 
 
 def wish(
-    *, tenant: str, prompt: Words, repeat: Repeat, request_id: str | None, options: Options
+    *,
+    tenant: str,
+    prompt: Words,
+    repeat: Repeat,
+    request_id: str | None = None,
+    options: Options | None = None,
 ) -> PatternRequested:
     """A request that passed every limit. Raises Rejected, naming field and limit."""
-    given: dict[str, Any] = dict(options)
+    given: dict[str, Any] = dict(options or {})
     unknown = given.keys() - Options.__annotations__.keys()
     if unknown:
         limit = "one of " + ", ".join(sorted(Options.__annotations__))

@@ -91,3 +91,9 @@ METRICS: Final[tuple[Metric, ...]] = (
     SECOND_ATTEMPTS,
     MACHINE_TIME,
 )
+
+SCHEMA_ANSWERS: Final = Metric(
+    "heddle_schema_answers_total", "counter", ("status",), "Requests the schema endpoint answered"
+)
+SCHEMA_METRICS: Final[tuple[Metric, ...]] = (SCHEMA_ANSWERS,)
+"""Of the schema endpoint alone; the ledger's own are in `analytics/endpoint/gauges.py`."""

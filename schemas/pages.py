@@ -26,7 +26,7 @@ def metrics_table() -> str:
     """Metrics: kind, labels, meaning."""
     rows = (
         (f"`{metric.name}`", metric.kind, _codes(metric.labels), metric.meaning)
-        for metric in metrics.METRICS
+        for metric in (*metrics.METRICS, *metrics.SCHEMA_METRICS)
     )
     return _table(("Metric", "Kind", "Labels", "Meaning"), rows)
 

@@ -13,9 +13,12 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
+
 from heddle.schema_endpoint import answers
 from schemas.committed import SCHEMA_BYTES_MAX
 from schemas.errors import EXIT_PORT_TAKEN, Unusable
+from schemas.metrics import SCHEMA_ANSWERS
 
 LOG: Final = logging.getLogger(__name__)
 CONNECTIONS_MAX: Final = 128
@@ -36,12 +39,12 @@ def serve(*, port: int, stop: threading.Event, prefix: str = "", host: str = "12
 def running(*, port: int = 0, prefix: str = "", host: str = "127.0.0.1") -> Iterator[str]:
     """The endpoint's address while it runs; port 0 takes any free one."""
     try:
-        server = _Server((host, port), partial(_Exchange, partial(answers.answer, prefix=prefix)))
+        server = _Server((host, port), partial(_Exchange, Said(prefix)))
     except OSError as error:
         if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
             raise
         reason = f"port {port} on {host}, wanted for the schema endpoint: {error.strerror}"
-        raise Unusable(f"{reason}; set HEDDLE_SCHEMAS_PORT", exit_code=EXIT_PORT_TAKEN) from error
+        raise Unusable(f"{reason}; set HEDDLE_SCHEMA_PORT", exit_code=EXIT_PORT_TAKEN) from error
     thread = threading.Thread(target=server.serve_forever, args=(0.2,), name="schema-endpoint")
     thread.start()
     address = f"http://{host}:{server.server_port}"
@@ -52,6 +55,31 @@ def running(*, port: int = 0, prefix: str = "", host: str = "127.0.0.1") -> Iter
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class Said:
+    """Answers, counted by status; and the count itself, for Prometheus."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._counter = Counter(
+            SCHEMA_ANSWERS.name,
+            SCHEMA_ANSWERS.meaning,
+            SCHEMA_ANSWERS.labels,
+            registry=self._registry,
+        )
+
+    def answer(self, method: str, target: str, body: bytes) -> answers.Answer:
+        """What `answers` says."""
+        said = answers.answer(method, target, body, prefix=self._prefix)
+        self._counter.labels(str(said.status)).inc()
+        return said
+
+    def metrics(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self._registry)
 
 
 class _Server(ThreadingHTTPServer):
@@ -92,8 +120,8 @@ class _Exchange(BaseHTTPRequestHandler):
     server_version = "heddle"
     sys_version = ""
 
-    def __init__(self, answerer: Any, *arguments: Any) -> None:
-        self._answerer = answerer
+    def __init__(self, said: Said, *arguments: Any) -> None:
+        self._said = said
         super().__init__(*arguments)
 
     def setup(self) -> None:
@@ -109,6 +137,9 @@ class _Exchange(BaseHTTPRequestHandler):
         if self.path in _PROBES:
             self._send(answers.Answer(200, {"status": "ok"}))
             return
+        if self.path == "/metrics":
+            self._send_bytes(200, "text/plain; version=0.0.4; charset=utf-8", self._said.metrics())
+            return
         try:
             body = self._body()
         except ValueError:
@@ -119,7 +150,7 @@ class _Exchange(BaseHTTPRequestHandler):
             )
             self._send(too_large.answer())
             return
-        self._send(self._answerer(self.command, self.path, body))
+        self._send(self._said.answer(self.command, self.path, body))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _exchange  # noqa: N815 - the base class's names
 
@@ -132,9 +163,11 @@ class _Exchange(BaseHTTPRequestHandler):
         return self.rfile.read(length)
 
     def _send(self, answer: answers.Answer) -> None:
-        body = json.dumps(answer.document).encode()
-        self.send_response(answer.status)
-        self.send_header("Content-Type", MEDIA_TYPE)
+        self._send_bytes(answer.status, MEDIA_TYPE, json.dumps(answer.document).encode())
+
+    def _send_bytes(self, status: int, media_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":

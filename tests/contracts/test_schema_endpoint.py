@@ -211,6 +211,17 @@ def test_probes_answer(endpoint: str, path: str) -> None:
         assert json.load(connection.getresponse()) == {"status": "ok"}
 
 
+def test_answers_are_counted_by_status(endpoint: str) -> None:
+    """`/metrics` counts what was answered, in the format that Prometheus reads."""
+    with closing(connect(endpoint)) as connection:
+        connection.request("GET", "/schemas/ids/999")
+        connection.getresponse().read()
+        connection.request("GET", "/metrics")
+        said = connection.getresponse()
+        assert said.getheader("Content-Type", "").startswith("text/plain")
+        assert 'heddle_schema_answers_total{status="404"}' in said.read().decode()
+
+
 def test_a_body_without_bound_is_refused(endpoint: str) -> None:
     """A body announced larger than the limit is refused unread, and the connection closed."""
     connection = connect(endpoint)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from analytics.endpoint.gauges import METRICS as LEDGER_METRICS
 from schemas import asyncapi, committed, metrics, pages, records, topics
 from schemas.avsc import FOLDER
 
@@ -30,12 +31,20 @@ def test_a_page_without_its_markers_is_an_error() -> None:
 def test_every_metric_is_in_the_table_once() -> None:
     """The list of metrics misses none of the module, and names follow Prometheus."""
     known = [value for value in vars(metrics).values() if isinstance(value, metrics.Metric)]
-    assert list(metrics.METRICS) == known
+    assert [*metrics.METRICS, *metrics.SCHEMA_METRICS] == known
     for metric in known:
         assert re.fullmatch(r"heddle_[a-z_]+", metric.name)
         assert metric.name.endswith("_total") == (metric.kind == "counter")
         assert bool(metric.buckets) == (metric.kind == "histogram")
         assert list(metric.buckets) == sorted(set(metric.buckets))
+
+
+def test_the_ledgers_metrics_are_on_the_page() -> None:
+    """The second table, written by hand, has a row for each metric of the ledger process."""
+    page = (pages.DOCS / "metrics.md").read_text(encoding="utf-8")
+    for metric in LEDGER_METRICS:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        assert f"| `{metric.name}` | {metric.kind} | {labels} | {metric.meaning} |" in page
 
 
 def test_the_asyncapi_document_is_up_to_date() -> None:
