@@ -253,9 +253,9 @@ def _own_drafts(drafts: Path) -> tuple[Path, int]:
     """A fresh folder below `drafts` and the descriptor whose lock says that we live."""
     for _ in range(_OPEN_TRIES_MAX):
         own = drafts / uuid.uuid4().hex
-        _make_folder(own)
-        # A sweeper may take the folder for a dead one until the lock is held.
+        # A sweeper may take the folder for a dead one, and it away, until the lock is held.
         with suppress(FileNotFoundError):
+            _make_folder(own)
             lock_fd = os.open(own / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
             os.fchmod(lock_fd, FILE_MODE)
             fcntl.flock(lock_fd, fcntl.LOCK_EX)
@@ -270,7 +270,9 @@ def _sweep(drafts: Path) -> None:
     for own in drafts.iterdir():
         try:
             lock_fd = os.open(own / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            # Not locked yet, going just now, or not one of ours. If it is empty it may go: who
+            # is about to lock it finds it missing and takes another.
             with suppress(OSError):
                 own.rmdir()
             continue

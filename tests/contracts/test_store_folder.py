@@ -112,6 +112,32 @@ def test_opening_leaves_the_living_alone(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob(".tmp/*"))) == 1
 
 
+def test_many_may_open_at_once(tmp_path: Path) -> None:
+    """Stores opened by 8 threads at once, again and again, sweep no living one's drafts."""
+    (tmp_path / ".tmp").mkdir()
+    (tmp_path / ".tmp" / "stray").write_bytes(b"")
+    failures: list[Exception] = []
+    barrier = threading.Barrier(8)
+
+    def work(number: int) -> None:
+        barrier.wait()
+        try:
+            for i in range(20):
+                data = b"%d-%d" % (number, i)
+                key = content_key_of("acme", data, extension="png")
+                FolderStore(tmp_path).put(key, data, media_type=PNG)
+        except Exception as error:  # noqa: BLE001 - reported by the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert sum(1 for _ in FolderStore(tmp_path).keys("")) == 160
+
+
 def _tiny_disk(root: Path) -> list[str]:
     """The command that runs a child on a file system of 512 kB of its own, if that can be had."""
     script = f'mount -t tmpfs -o size=512k tmpfs {root} && exec "$@"'

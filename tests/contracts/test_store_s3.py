@@ -19,6 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import urllib3
 from minio import Minio
@@ -36,7 +37,7 @@ REPOSITORY = Path(__file__).parents[2]
 PNG = "image/png"
 KEY = content_key_of("acme", b"tile", extension="png")
 QUICK = StoreOptions(
-    access_key="a", secret_key="b", tries_max=3, connect_ms_max=300, answer_ms_max=300
+    access_key="a", secret_key="b", tries_max=3, connect_ms_max=2000, answer_ms_max=5000
 )
 
 
@@ -218,6 +219,37 @@ def test_a_killed_writer_leaves_all_or_nothing(server: S3Server) -> None:
     assert store.size(KEY) in (None, 48_000_000)
 
 
+SERVES = """
+import sys
+from pathlib import Path
+from tests.services.s3_server import running
+with running(Path(sys.argv[1])):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, None])
+def test_the_test_server_never_outlives_its_tests(
+    tmp_path: Path, how: signal.Signals | None
+) -> None:
+    """Ended in order or killed, a test run leaves no process of its S3 server behind."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVES, str(tmp_path)],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        mine = [p for p in psutil.Process(child.pid).children() if p.name() != "python"]
+        assert {p.name() for p in mine} == {"ceph-mon", "ceph-osd", "radosgw"}
+        if how:
+            child.send_signal(how)
+    _, alive = psutil.wait_procs(mine, timeout=10)
+    assert alive == []
+
+
 @contextmanager
 def _misbehaving(
     answer: Callable[[BaseHTTPRequestHandler], None],
@@ -258,8 +290,10 @@ def _say(
         request.send_header("Content-Type", media_type)
         request.send_header("Content-Length", str(len(body) if length is None else length))
         request.send_header("Retry-After", "3600")
+        request.send_header("Connection", "close")
         request.end_headers()
-        request.wfile.write(body)
+        if request.command != "HEAD":
+            request.wfile.write(body)
 
     return answer
 
@@ -328,11 +362,12 @@ def test_strange_answers_to_a_read(
 
 def test_a_server_that_is_gone_or_silent_is_transient() -> None:
     """A closed port and a server that never answers both end within the bounds of the options."""
+    quick = replace(QUICK, answer_ms_max=300)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         port = silent.getsockname()[1]
-        store = open_store(f"s3://shelf?endpoint=http://127.0.0.1:{port}", options=QUICK)
+        store = open_store(f"s3://shelf?endpoint=http://127.0.0.1:{port}", options=quick)
         with pytest.raises(Transient, match=str(port)):
             store.get(KEY)
     with pytest.raises(Transient, match=str(port)):

@@ -61,6 +61,7 @@ def s3_error(code: str | None, status: int = 400, message: str | None = None) ->
         (s3_error(None, 507), Transient),
         (s3_error(None, 418), Unusable),
         (ServerError("x", 503), Transient),
+        (ServerError("x", 500), Transient),
         (ServerError("x", 429), Transient),
         (ServerError("x", 304), Unusable),
         (InvalidResponseError(502, "text/html", "<html>"), Transient),
