@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyvips
 import tifffile
 from PIL import Image, PngImagePlugin
@@ -27,6 +28,8 @@ _UM_PER_CM: Final = 10_000
 _UM_PER_M: Final = 1_000_000
 _TAG_X_RESOLUTION: Final = 282
 _TAG_Y_RESOLUTION: Final = 283
+_TAG_RESOLUTION_UNIT: Final = 296
+_CENTIMETRE: Final = 3
 _RATIONAL: Final = 5
 PNG_COMPRESSION: Final = 6
 
@@ -67,7 +70,7 @@ def srgb_profile() -> bytes:
 
 def write_tiff(rgb: Bytes, size: PrintSize) -> bytes:
     """An 8-bit RGB TIFF, deflate with predictor, sRGB embedded, resolution exact."""
-    image = _vips(rgb).copy(xres=1.0, yres=1.0)
+    image = vips_image(rgb).copy(xres=1.0, yres=1.0)
     data = image.tiffsave_buffer(
         compression="deflate", predictor="horizontal", profile="srgb", resunit="cm"
     )
@@ -101,7 +104,7 @@ def write_indexed_tiff(index_map: Bytes, colours: Bytes, size: PrintSize) -> byt
 def write_png(rgb: Bytes, size: PrintSize) -> bytes:
     """An 8-bit RGB PNG, sRGB embedded, resolution in whole pixels per metre."""
     across, down = size.per_metre()
-    image = _vips(rgb).copy(xres=across / 1000, yres=down / 1000)
+    image = vips_image(rgb).copy(xres=across / 1000, yres=down / 1000)
     data = image.pngsave_buffer(
         compression=PNG_COMPRESSION, filter="none", profile="srgb", keep="icc"
     )
@@ -124,6 +127,20 @@ def write_indexed_png(index_map: Bytes, colours: Bytes, size: PrintSize) -> byte
         compress_level=PNG_COMPRESSION,
     )
     return buffer.getvalue()
+
+
+def write_plate(mask: npt.NDArray[np.bool_], size: PrintSize) -> bytes:
+    """A 1-bit TIFF, Group 4, of where one ink prints: ink is black, as film setters expect."""
+    buffer = io.BytesIO()
+    Image.fromarray(~mask).save(buffer, format="TIFF", compression="group4", dpi=(1, 1))
+    return with_exact_resolution(buffer.getvalue(), size)
+
+
+def read_plate(data: bytes) -> npt.NDArray[np.bool_]:
+    """Where a plate's file prints, [H, W]."""
+    image = pyvips.Image.new_from_buffer(data, "")
+    black: npt.NDArray[np.bool_] = np.asarray(image.numpy()).reshape(image.height, image.width) == 0
+    return black
 
 
 def png_error_um(size: PrintSize) -> float:
@@ -158,6 +175,8 @@ def with_exact_resolution(tiff: bytes, size: PrintSize) -> bytes:
         if tag in wanted and kind == _RATIONAL:
             exact = wanted.pop(tag)
             struct.pack_into(order + "II", data, value_at, exact.numerator, exact.denominator)
+        elif tag == _TAG_RESOLUTION_UNIT:
+            struct.pack_into(order + "H", data, at + 8, _CENTIMETRE)
     if wanted:
         raise Rejected(
             "the TIFF holds no resolution", field="tiff", limit="XResolution, YResolution"
@@ -190,7 +209,7 @@ def tiff_size_um(data: bytes) -> tuple[Fraction, Fraction]:
         )
 
 
-def _vips(rgb: Bytes) -> Any:
+def vips_image(rgb: Bytes) -> Any:
     height, width = rgb.shape[:2]
     image = pyvips.Image.new_from_memory(
         np.ascontiguousarray(rgb).tobytes(), width, height, 3, "uchar"

@@ -98,16 +98,20 @@ def window(tile: Tile, lattice: Lattice, *, left: int, top: int, width: int, hei
         )
     lattice.check_sides(tile.shape[1], tile.shape[0])
     cloth = np.empty((height, width, *tile.shape[2:]), dtype=tile.dtype)
-    for x, y in _corners(tile, lattice, (left, top), (width, height)):
+    side = (tile.shape[1], tile.shape[0])
+    for x, y in corners(lattice, side, (left, top), (width, height)):
         _lay(cloth, tile, x - left, y - top)
     return cloth
 
 
-def _corners(
-    tile: Tile, lattice: Lattice, corner: tuple[int, int], size: tuple[int, int]
+def corners(
+    lattice: Lattice, side: tuple[int, int], corner: tuple[int, int], size: tuple[int, int]
 ) -> Iterator[tuple[int, int]]:
-    """Corners (x, y) of every copy of the tile that reaches into the window."""
-    height_px, width_px = tile.shape[:2]
+    """Corners (x, y) of every copy of a tile of `side` that reaches into a window.
+
+    The window's `corner` is (left, top), its `size` (width, height); all in one unit.
+    """
+    width_px, height_px = side
     down_px, across_px = lattice.column_shift_px(height_px), lattice.row_shift_px(width_px)
     (left, top), (width, height) = corner, size
     if across_px:

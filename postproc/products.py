@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from postproc import files
 from postproc.colour import Bytes
-from postproc.figures import Figure, exactly, on_artefact
+from postproc.figures import Figure, at_most, exactly, on_artefact, reported
 from postproc.files import PrintSize
 from postproc.gates import size_figures
 from postproc.lattice import Lattice, step_and_repeat
@@ -22,6 +23,9 @@ MEDIA_TYPES: Final = {
     ".tif": "image/tiff",
     ".svg": "image/svg+xml",
     ".json": "application/json",
+    ".pdf": "application/pdf",
+    # PDF content under Illustrator's ending; nothing native is promised.
+    ".ai": "application/pdf",
 }
 
 
@@ -46,8 +50,8 @@ class Artefact:
 def raster_file(kind: str, rgb: Bytes, size: PrintSize, label: FileLabel) -> Artefact:
     """A `png` or `tiff` of an RGB picture at its print size."""
     if kind == "tiff":
-        return _sized(files.write_tiff(rgb, size), ".tif", size, label)
-    return _sized(files.write_png(rgb, size), ".png", size, label)
+        return sized_file(files.write_tiff(rgb, size), ".tif", size, label)
+    return sized_file(files.write_png(rgb, size), ".png", size, label)
 
 
 def indexed_file(
@@ -57,14 +61,9 @@ def indexed_file(
     colours = palette.rgb()
     if kind == "indexed-tiff":
         data = files.write_indexed_tiff(index_map, colours, size)
-        return _sized(data, "-indexed.tif", size, label)
+        return sized_file(data, "-indexed.tif", size, label)
     data = files.write_indexed_png(index_map, colours, size)
-    return _sized(data, "-indexed.png", size, label)
-
-
-def vector_file(svg: bytes, size: PrintSize, label: FileLabel) -> Artefact:
-    """The SVG; its pixels are those it was traced from."""
-    return _sized(svg, ".svg", size, label)
+    return sized_file(data, "-indexed.png", size, label)
 
 
 def palette_file(palette: Palette, size: PrintSize, label: FileLabel) -> Artefact:
@@ -112,8 +111,6 @@ def preview_file(
 
 def file_figures(artefact: Artefact, picture: Bytes, size: PrintSize) -> list[Figure]:
     """Does the file, read by another library, hold exactly this picture at exactly this size?"""
-    if artefact.media_type == MEDIA_TYPES[".svg"]:
-        return []
     pixels = files.read_back(artefact.data)
     same = pixels.shape == picture.shape and bool(np.array_equal(pixels, picture))
     if artefact.media_type == MEDIA_TYPES[".tif"]:
@@ -134,7 +131,29 @@ def file_figures(artefact: Artefact, picture: Bytes, size: PrintSize) -> list[Fi
     return on_artefact(figures, artefact.role)
 
 
-def _sized(data: bytes, ending: str, size: PrintSize, label: FileLabel) -> Artefact:
+def plate_file(
+    mask: npt.NDArray[np.bool_], plate: str, size: PrintSize, label: FileLabel
+) -> Artefact:
+    """One ink's 1-bit TIFF; its role is `plate-` and the plate's name."""
+    artefact = sized_file(files.write_plate(mask, size), f"-{plate}.tif", size, label)
+    return replace(artefact, role=f"plate-{plate}")
+
+
+def plate_figures(artefact: Artefact, mask: npt.NDArray[np.bool_], size: PrintSize) -> list[Figure]:
+    """Does the plate, read by another library, print exactly where it should, at full size?"""
+    width_um, height_um = files.tiff_size_um(artefact.data)
+    error_um = float(max(abs(width_um - size.width_um), abs(height_um - size.height_um)))
+    same = bool(np.array_equal(files.read_plate(artefact.data), mask))
+    figures = [
+        at_most("repeat_error", error_um, 0.0, unit="um"),
+        exactly("pixels_kept", float(same), 1.0),
+        reported("plate_coverage", float(mask.mean())),
+    ]
+    return on_artefact(figures, artefact.role)
+
+
+def sized_file(data: bytes, ending: str, size: PrintSize, label: FileLabel) -> Artefact:
+    """An artefact at the repeat's print size; its media type follows from the ending."""
     resolution_px, resolution_um = size.resolution()
     return Artefact(
         role="image",

@@ -1,8 +1,9 @@
 """Recipes: what a product is made of, as data. Ordered steps with limits, versioned, hashed.
 
 A recipe is a TOML file; a tenant's own is one too, never code. Everything is checked when it is
-read, and an error says file, line, key and limit. The hash is over the canonical form with all
-defaults filled in, so it names what is done, not how it was written down.
+read, and an error says file, line, key and limit. The hash is over the canonical form, values at
+their default left out, so it names what is done, not how it was written down, and a key added
+later changes no older hash. For the same reason a default may never change.
 """
 
 from __future__ import annotations
@@ -53,7 +54,18 @@ class Rule:
         return isinstance(value, kinds) and self.low <= value <= self.high  # type: ignore[operator]
 
 
-FILES: Final = ("png", "tiff", "svg", "indexed-png", "indexed-tiff", "palette")
+FILES: Final = (
+    "png",
+    "tiff",
+    "cmyk-tiff",
+    "indexed-png",
+    "indexed-tiff",
+    "svg",
+    "pdf",
+    "ai",
+    "palette",
+)
+ROLES: Final = ("print", "image", "press", "vector", "spot", "illustrator", "indexed", "palette")
 SOURCES: Final = ("flat", "painted", "traced")
 
 STEP_RULES: Final[dict[str, dict[str, Rule]]] = {
@@ -79,15 +91,23 @@ STEP_RULES: Final[dict[str, dict[str, Rule]]] = {
         "corner": Rule(default=1.0, low=0, high=1.3334),
         "tolerance": Rule(default=0.3, low=0, high=5),
         "bleed_px": Rule(default=1.0, low=0.5, high=64),
+        "bleed_mm": Rule(default=0.0, low=0, high=50),
     },
     "draw": {
         "dpi": Rule(default=254.0, low=10, high=2400),
         "side_px_max": Rule(default=16_384, low=64, high=32_768),
     },
+    "compare": {},
+    "measure": {"feature_mm_min": Rule(default=0.0, low=0, high=50)},
+    "check-strip": {"strip_mm": Rule(default=530.0, low=10, high=5000)},
+    "plates": {
+        "trap_mm": Rule(default=0.0, low=0, high=5),
+        "ground": Rule(default="print", choices=("print", "cloth")),
+    },
     "write": {
         "file": Rule(default="png", choices=FILES),
         "from": Rule(default="flat", choices=SOURCES),
-        "role": Rule(default="image", choices=("print", "image", "vector", "indexed", "palette")),
+        "role": Rule(default="image", choices=ROLES),
     },
     "preview": {
         "columns": Rule(default=3, low=1, high=16),
@@ -105,7 +125,14 @@ NEEDS: Final[dict[str, str]] = {
 }
 """A step that must stand earlier for this one to have something to work on."""
 SOURCE_NEEDS: Final = {"flat": "ink", "painted": "enlarge", "traced": "trace"}
-FILE_NEEDS: Final = {"svg": "trace", "indexed-png": "ink", "indexed-tiff": "ink", "palette": "ink"}
+FILE_NEEDS: Final = {
+    "svg": "trace",
+    "pdf": "trace",
+    "ai": "trace",
+    "indexed-png": "ink",
+    "indexed-tiff": "ink",
+    "palette": "ink",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +141,11 @@ class Step:
 
     do: str
     values: tuple[tuple[str, Value], ...]
+
+    def told(self) -> dict[str, Value]:
+        """What differs from the defaults."""
+        rules = STEP_RULES[self.do]
+        return {key: value for key, value in self.values if value != rules[key].default}
 
     def text(self, key: str) -> str:
         """The string under `key`."""
@@ -139,7 +171,7 @@ class Recipe:
 
     def canonical(self) -> str:
         """The one JSON text of this recipe; what `hash` is of. The summary is not part of it."""
-        steps = [{"do": step.do, **dict(step.values)} for step in self.steps]
+        steps = [{"do": step.do, **step.told()} for step in self.steps]
         whole = {"name": self.name, "version": self.version, "steps": steps}
         return json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
@@ -258,6 +290,7 @@ def _step(number: int, raw: object, where: _Places) -> Step:
 
 def _check_order(steps: tuple[Step, ...], where: _Places) -> None:
     done: set[str] = set()
+    roles: set[object] = set()
     for number, step in enumerate(steps):
         for needed in _needed(step):
             if needed not in done:
@@ -265,6 +298,10 @@ def _check_order(steps: tuple[Step, ...], where: _Places) -> None:
                     f"{step.do} stands before {needed}", number, "do", f"after a step {needed!r}"
                 )
         done.add(step.do)
+        role = dict(step.values).get("role")
+        if role is not None and role in roles:
+            raise where.refusal(f"role {role} is written twice", number, "role", "each role once")
+        roles.add(role)
 
 
 def _needed(step: Step) -> list[str]:

@@ -16,6 +16,7 @@ import numpy as np
 import pyvips
 
 from postproc.colour import Bytes
+from postproc.lattice import STRAIGHT, Lattice, corners
 from postproc.names import mm_text, plate_name
 from postproc.trace import UNITS_PER_PX, Outline, Plate, Shape
 from schemas.errors import Rejected
@@ -37,27 +38,43 @@ class Sheet:
     bleed_px: float = 1.0
 
 
-def write_svg(plates: tuple[Plate, ...], sheet: Sheet, *, title: str, note: str = "") -> bytes:
-    """The SVG of traced plates. `title` and `note` are shown to people: no prompt belongs there."""
+def write_svg(
+    plates: tuple[Plate, ...], sheet: Sheet, *, title: str, lattice: Lattice = STRAIGHT
+) -> bytes:
+    """The SVG of traced plates; `title` is shown to people: no prompt belongs there.
+
+    The tile is the group `tile`; the pattern `repeat` lays it out by the lattice, for those who
+    fill a shape with it.
+    """
     width, height = sheet.width_px * UNITS_PER_PX, sheet.height_px * UNITS_PER_PX
     bleed = round(sheet.bleed_px * UNITS_PER_PX)
     box = f'x="{-bleed}" y="{-bleed}" width="{width + 2 * bleed}" height="{height + 2 * bleed}"'
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
-        '<svg xmlns="http://www.w3.org/2000/svg"'
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
         ' xmlns:inkscape="http://www.inkscape.org/namespaces/inkscape"'
         f' width="{mm_text(sheet.width_um)}mm" height="{mm_text(sheet.height_um)}mm"'
         f' viewBox="0 0 {width} {height}" preserveAspectRatio="none">',
         f"<title>{escape(title)}</title>",
-        f"<desc>{escape(note)}</desc>",
-        f'<defs><clipPath id="bleed"><rect {box}/></clipPath></defs>',
-        '<g clip-path="url(#bleed)">',
+        f"<desc>{lattice.name} repeat, single unit</desc>",
+        f'<defs><clipPath id="bleed"><rect {box}/></clipPath>',
+        *_cell(lattice, (width, height)),
+        "</defs>",
+        '<g id="tile" clip-path="url(#bleed)">',
         *(line for plate in plates for line in _group(plate, box)),
         "</g>",
         "</svg>",
         "",
     ]
     return "\n".join(lines).encode()
+
+
+def _cell(lattice: Lattice, side: tuple[int, int]) -> list[str]:
+    """The pattern cell: the straight unit of the lattice, made of copies of the tile."""
+    width, height = side[0] * lattice.columns_to_straight, side[1] * lattice.rows_to_straight
+    head = f'<pattern id="repeat" patternUnits="userSpaceOnUse" width="{width}" height="{height}">'
+    places = corners(lattice, side, (0, 0), (width, height))
+    return [head, *(f'<use xlink:href="#tile" x="{x}" y="{y}"/>' for x, y in places), "</pattern>"]
 
 
 def rasterise(svg: bytes, *, width_px: int, height_px: int, crisp: bool = False) -> Bytes:

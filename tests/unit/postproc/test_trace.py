@@ -24,7 +24,7 @@ def traced(periodic, lattice, *, seed: int = 0):
         periodic(lattice, seed=seed, side_px=128, colours=5), lattice, colours_max=8
     )
     plates = trace(separation.index_map, separation.palette, lattice)
-    return separation, plates, write_svg(plates, SHEET, title="Dots & <stripes>", note="a note")
+    return separation, plates, write_svg(plates, SHEET, title="Dots & <stripes>")
 
 
 @pytest.mark.parametrize("lattice", LATTICES.values(), ids=lambda lattice: lattice.name)
@@ -84,9 +84,9 @@ def test_opposite_edges_agree(periodic) -> None:
     cloth = np.tile(separation.index_map, (1, 2))
     single = trace(separation.index_map, separation.palette, STRAIGHT)
     double = trace(cloth, separation.palette, STRAIGHT)
-    one = write_svg(single, SHEET, title="", note="")
+    one = write_svg(single, SHEET, title="")
     two_sheet = Sheet(width_px=256, height_px=128, width_um=2, height_um=1)
-    two = write_svg(double, two_sheet, title="", note="")
+    two = write_svg(double, two_sheet, title="")
     left = rasterise(one, width_px=512, height_px=512).astype(int)
     both = rasterise(two, width_px=1024, height_px=512).astype(int)
     assert (np.abs(np.tile(left, (1, 2, 1)) - both).max(axis=2) > 8).mean() < 0.002
