@@ -143,7 +143,7 @@ def _packed(watermark: int, finished: list[int]) -> str:
 
 
 def _unpacked(watermark: int, packed: str) -> Iterator[int]:
-    raw = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
+    raw = base64.b64decode(packed + "=" * (-len(packed) % 4), altchars=b"-_", validate=True)
     numbers = list(_read_varints(raw))
     if len(numbers) % 2:
         message = "odd number of varints"

@@ -1,0 +1,50 @@
+"""Machine time: every microsecond in exactly one state, in intervals of at most ten seconds."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.records import Forward, UsageMeasured
+from streams.stages.usage import FORWARDS_MAX, INTERVAL_US_MAX, UsageClock, Worker
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["idle", "busy", "loading"]), st.integers(0, 35_000_000)), max_size=30
+)
+
+
+@given(steps=STEPS)
+def test_states_sum_to_the_time_that_passed(steps: list[tuple[str, int]]) -> None:
+    """However states change and however rarely anyone looks, nothing is lost or counted twice."""
+    now = [1_000_000_000]
+    clock = UsageClock(Worker(name="w", stage="generate"), now_us=lambda: now[0])
+    events: list[UsageMeasured] = []
+    for state, passed_us in steps:
+        clock.enter(state)
+        now[0] += passed_us
+        events += clock.take()
+    events += clock.end()
+    assert sum(event.duration_us for event in events) == now[0] - 1_000_000_000
+    assert all(0 < event.duration_us <= INTERVAL_US_MAX for event in events)
+    assert [event.interval for event in events] == list(range(len(events)))
+    assert len({event.event_id for event in events}) == len(events)
+
+
+def test_forwards_are_told_once_and_events_stay_small() -> None:
+    """Every forward is in exactly one event, and no event holds more than its maximum."""
+    now = [0]
+    clock = UsageClock(Worker(name="w", stage="generate"), now_us=lambda: now[0])
+    clock.enter("busy")
+    now[0] += 5_000_000
+    clock.add([Forward(kind="denoise", duration_us=1) for _ in range(FORWARDS_MAX + 10)])
+    events = clock.end()
+    assert sum(len(event.forwards) for event in events) == FORWARDS_MAX + 10
+    assert max(len(event.forwards) for event in events) <= FORWARDS_MAX
+
+
+def test_a_clock_set_back_makes_no_negative_time() -> None:
+    """An hour backwards is no machine time at all."""
+    now = [10_000_000_000]
+    clock = UsageClock(Worker(name="w", stage="generate"), now_us=lambda: now[0])
+    now[0] -= 3_600_000_000
+    assert all(event.duration_us >= 0 for event in clock.end())
