@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from postproc.recipe import parse_recipe, shipped_recipe, shipped_recipes
+from postproc.recipe import STEP_RULES, parse_recipe, shipped_recipe, shipped_recipes
 from schemas.errors import Rejected
 
 GOOD = """\
@@ -96,3 +96,24 @@ def test_a_copied_recipe_is_the_same_recipe() -> None:
     again = copy.deepcopy(recipe)
     assert again == recipe
     assert again.hash() == recipe.hash()
+
+
+def test_a_role_is_written_once() -> None:
+    """Two files of one role would be one key on the shelf."""
+    twice = GOOD + '\n[[step]]\ndo = "write"\nfile = "tiff"\nfrom = "painted"\n'
+    with pytest.raises(Rejected) as caught:
+        parse_recipe(twice, source="mine.toml")
+    assert caught.value.limit == "each role once"
+
+
+def test_defaults_never_change() -> None:
+    """Hashes leave defaults out, so a changed default would change work under an old name."""
+    told = {
+        do: {key: rule.default for key, rule in rules.items()} for do, rules in STEP_RULES.items()
+    }
+    assert told["check-tile"]["seam_p_max"] == 1.3
+    assert told["check-tile"]["seam_r2_max"] == 3.0
+    assert told["enlarge"] == {"by": "lanczos", "dpi": 254.0, "scale_max": 64, "margin_px": 32}
+    assert told["ink"] == {"colours_max": 12, "seed": 0}
+    assert told["trace"]["tolerance"] == 0.3
+    assert told["preview"] == {"columns": 3, "rows": 3, "side_px_max": 1200, "from": "flat"}
