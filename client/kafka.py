@@ -26,10 +26,31 @@ _REFUSED: Final[Mapping[int, str]] = {
 """What only a person can change, with the advice for it."""
 
 
-def make(kind: Any, settings: Mapping[str, Any]) -> Any:
+class Trouble:
+    """What a client last complained about outside of any call: a broker away, a wrong password.
+
+    librdkafka goes on trying on its own; the last complaint is what explains a time-out.
+    """
+
+    def __init__(self) -> None:
+        self._last: KafkaError | None = None
+
+    def __call__(self, error: KafkaError) -> None:
+        """Take a complaint."""
+        self._last = error
+        LOG.debug("%s", error.str())
+
+    def late(self, doing: str) -> HeddleError:
+        """The error to raise when time ran out while `doing`."""
+        if self._last is None:
+            return Transient(doing)
+        return translated(self._last, doing)
+
+
+def make(kind: Any, settings: Mapping[str, Any], trouble: Trouble | None = None) -> Any:
     """A Producer or Consumer that logs to `heddle_client`. Raises Unusable for a bad property."""
     try:
-        return kind(dict(settings), logger=LOG)
+        return kind({**settings, "error_cb": trouble or Trouble()}, logger=LOG)
     except (KafkaException, ValueError, TypeError) as error:
         raise Unusable(f"Kafka client refused its settings: {error}") from error
 

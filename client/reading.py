@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -22,7 +22,7 @@ from confluent_kafka import (
 )
 
 from schemas import topics
-from schemas.errors import HeddleError, Transient, Undecodable, Unusable
+from schemas.errors import Transient, Undecodable, Unusable
 from schemas.records import AssetPublished, PatternFailed, RequestCompleted
 
 from . import kafka
@@ -42,10 +42,12 @@ SEEN_MAX: Final = 100_000
 """Event ids remembered by one reader; a repetition further apart than that comes through."""
 POLL_S: Final = 0.5
 METADATA_S: Final = 15.0
+"""How long opening a reader goes on asking a broker that does not answer."""
 NEW_TOPIC_S: Final = 3.0
 _TRIES_MAX: Final = 5
 _BACKOFF_S: Final = 1.0
 _RETRY_S: Final = 0.2
+_ASK_S: Final = 5.0
 _DEFAULTS: Final[Mapping[str, str]] = {
     "queued.min.messages": "1000",
     "queued.max.messages.kbytes": "16384",
@@ -167,6 +169,9 @@ class Results:
         error = message.error()
         if error.code() == KafkaError._PARTITION_EOF:
             self._ended.add((message.topic(), message.partition()))
+        elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
+            # The caller was away longer than the group waits; polling joins it again.
+            kafka.LOG.warning("left the group meanwhile: %s", error.str())
         elif error.fatal() or not error.retriable():
             raise kafka.translated(error, "reading results")
 
@@ -203,13 +208,25 @@ def in_group(
     from_beginning: bool,
     config: Mapping[str, str],
 ) -> Results:
-    """A reader that shares the topics with the other members of `group`."""
+    """A reader that shares the topics with the other members of `group`.
+
+    Raises Transient when no broker answers, Unusable when a topic is missing.
+    """
     start = "earliest" if from_beginning else "latest"
-    # Auto-commit commits what we store, and we store what was handled.
-    settings = {**_settings(bootstrap, config), "auto.offset.reset": start, "group.id": group}
-    consumer = kafka.make(Consumer, {**settings, "enable.auto.commit": "true"})
-    consumer.subscribe(list(names))
-    return Results(consumer, kinds=names, codec=codec, commits=True)
+    settings = {
+        **_settings(bootstrap, config),
+        # What is committed is what was stored, and stored is what was handled.
+        "enable.auto.commit": "true",
+        "auto.offset.reset": start,
+        "group.id": group,
+    }
+
+    def begin(consumer: Any) -> Results:
+        _partitions(consumer, names)
+        consumer.subscribe(list(names))
+        return Results(consumer, kinds=names, codec=codec, commits=True)
+
+    return _opened(bootstrap, settings, begin)
 
 
 def alone(
@@ -223,22 +240,22 @@ def alone(
     """A reader of every partition by itself, without a group and without commits.
 
     `since_ms`: Unix milliseconds to start from; 0 means the beginning, None only what comes after
-    this call. Raises Transient when no broker answers, Unusable when a topic is missing.
+    this call. Raises as `in_group` does.
     """
-    settings = {**_settings(bootstrap, config), "enable.auto.commit": "false"}
-    settings |= {
-        "group.id": "heddle-client-alone",
+    settings = {
+        **_settings(bootstrap, config),
+        "enable.auto.commit": "false",
         "enable.partition.eof": "true",
         "auto.offset.reset": "earliest",
+        "group.id": "heddle-client-alone",
     }
-    consumer = kafka.make(Consumer, settings)
-    try:
-        places = _found(consumer, list(names), since_ms=since_ms, bootstrap=bootstrap)
+
+    def begin(consumer: Any) -> Results:
+        places = _places(consumer, _partitions(consumer, names), since_ms)
         consumer.assign(places)
-    except HeddleError:
-        consumer.close()
-        raise
-    return Results(consumer, kinds=names, codec=codec, commits=False, partitions=len(places))
+        return Results(consumer, kinds=names, codec=codec, commits=False, partitions=len(places))
+
+    return _opened(bootstrap, settings, begin)
 
 
 def _settings(bootstrap: str, config: Mapping[str, str]) -> dict[str, str]:
@@ -250,39 +267,51 @@ def _settings(bootstrap: str, config: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _found(
-    consumer: Any, names: Sequence[str], *, since_ms: int | None, bootstrap: str
-) -> list[Any]:
-    """As `_places`; asks again for a while, since new topics and their leaders take a moment."""
+def _opened(
+    bootstrap: str, settings: Mapping[str, str], begin: Callable[[Any], Results]
+) -> Results:
+    """A consumer made to begin; tried again for a while: new topics and leaders take a moment."""
+    trouble = kafka.Trouble()
+    consumer = kafka.make(Consumer, settings, trouble)
     started_s = time.monotonic()
     while True:
         try:
-            return _places(consumer, names, since_ms)
+            return begin(consumer)
         except KafkaException as error:
-            failed = kafka.translated(error.args[0], f"reading from {bootstrap}")
+            # Serves the complaints that explain a time-out.
+            consumer.poll(0)
+            doing = f"reading from {bootstrap}"
+            failed = kafka.translated(error.args[0], doing)
+            if isinstance(failed, Transient):
+                failed = trouble.late(str(failed))
             patience_s = NEW_TOPIC_S if isinstance(failed, Unusable) else METADATA_S
             if time.monotonic() - started_s > patience_s:
+                consumer.close()
                 raise failed from error
             time.sleep(_RETRY_S)
 
 
-def _places(consumer: Any, names: Sequence[str], since_ms: int | None) -> list[Any]:
-    """Every partition with the offset to start from."""
-    known = consumer.list_topics(timeout=METADATA_S).topics
+def _partitions(consumer: Any, names: Iterable[str]) -> list[Any]:
+    """Every partition of the topics. Raises KafkaException where one is missing."""
+    known = consumer.list_topics(timeout=_ASK_S).topics
     missing = [name for name in names if name not in known or known[name].error]
     if missing:
         reason = f"topics not found: {', '.join(missing)}"
         raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, reason))
-    places = [TopicPartition(name, number) for name in names for number in known[name].partitions]
+    return [TopicPartition(name, number) for name in names for number in known[name].partitions]
+
+
+def _places(consumer: Any, partitions: Sequence[Any], since_ms: int | None) -> list[Any]:
+    """The partitions with the offsets to start from."""
     if since_ms == 0:
-        return _at(places, OFFSET_BEGINNING)
+        return _at(partitions, OFFSET_BEGINNING)
     # The end is asked for now: resolved later, it would pass over what comes in a moment.
-    ends = consumer.offsets_for_times(_at(places, OFFSET_END), timeout=METADATA_S)
+    ends: list[Any] = consumer.offsets_for_times(_at(partitions, OFFSET_END), timeout=_ASK_S)
     if since_ms is None:
-        return cast("list[Any]", ends)
-    found = consumer.offsets_for_times(_at(places, since_ms), timeout=METADATA_S)
+        return ends
+    found = consumer.offsets_for_times(_at(partitions, since_ms), timeout=_ASK_S)
     return [end if place.offset < 0 else place for place, end in zip(found, ends, strict=True)]
 
 
-def _at(places: Sequence[Any], offset: int) -> list[Any]:
-    return [TopicPartition(place.topic, place.partition, offset) for place in places]
+def _at(partitions: Sequence[Any], offset: int) -> list[Any]:
+    return [TopicPartition(place.topic, place.partition, offset) for place in partitions]

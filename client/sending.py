@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas import envelope
-from schemas.errors import Busy, Rejected, Transient
+from schemas.errors import Busy, Rejected
 from schemas.topics import RECORD_BYTES_MAX
 
 from . import kafka
@@ -33,6 +33,8 @@ _DEFAULTS: Final[Mapping[str, str]] = {
     "compression.type": "lz4",
     "linger.ms": "5",
     "message.timeout.ms": "120000",
+    # A topic that does not exist is worth a word sooner than a caller's patience ends.
+    "topic.metadata.propagation.max.ms": "5000",
 }
 
 
@@ -48,7 +50,8 @@ class Sender:
         }
         self._codec = codec
         self._bootstrap = bootstrap
-        self._producer = kafka.make(Producer, settings)
+        self._trouble = kafka.Trouble()
+        self._producer = kafka.make(Producer, settings, self._trouble)
 
     def send(
         self, topic: str, batch: Sequence[Record], *, timeout_s: float, now: datetime
@@ -72,7 +75,12 @@ class Sender:
             self._produce(topic, message, due_s)
         while not delivery.settled.is_set() and (left_s := due_s - time.monotonic()) > 0:
             self._producer.poll(min(left_s, _SLICE_S))
-        return delivery.timestamps(topic, self._bootstrap, timeout_s)
+        found = delivery.timestamps(topic)
+        if len(found) < len(batch):
+            left = f"{len(batch) - len(found)} of {len(batch)} records for {topic}"
+            reason = f"{left} not acknowledged by {self._bootstrap} within {timeout_s:g} s"
+            raise self._trouble.late(reason)
+        return found
 
     def close(self, *, timeout_s: float) -> None:
         """Wait at most `timeout_s` for what is still on its way."""
@@ -131,14 +139,9 @@ class _Delivery:
 
         return settle
 
-    def timestamps(self, topic: str, bootstrap: str, timeout_s: float) -> list[int]:
+    def timestamps(self, topic: str) -> list[int]:
+        """Those of the records acknowledged by now. Raises what the broker refused them for."""
         with self._lock:
             if self._error is not None:
                 raise kafka.translated(self._error, f"sending to {topic}")
-            found = [stamp for stamp in self._timestamps if stamp is not None]
-            if self._left:
-                raise Transient(
-                    f"{self._left} of {len(self._timestamps)} records for {topic} not acknowledged"
-                    f" by {bootstrap} within {timeout_s:g} s"
-                )
-            return found
+            return [stamp for stamp in self._timestamps if stamp is not None]

@@ -306,8 +306,25 @@ def test_wishes_and_words_arrive(heddle: Heddle, river: tuple[str, str]) -> None
 
 
 def test_wrong_addresses_are_named(broker: str) -> None:
-    """A missing topic asks for the prefix, a silent broker is passing trouble."""
-    with Heddle(broker, prefix="nobody") as heddle, pytest.raises(Unusable, match="prefix"):
-        heddle.results()
-    with Heddle("127.0.0.1:1") as heddle, pytest.raises(Transient, match="not acknowledged"):
+    """A missing topic asks for the prefix, sending and reading; a silent broker is passing."""
+    with Heddle(broker, prefix="nobody") as heddle:
+        for group in (None, "shop"):
+            with pytest.raises(Unusable, match=r"nobody\.patterns\.published.*prefix"):
+                heddle.results(group=group)
+        with pytest.raises(Unusable, match=r"nobody\.patterns\.requested.*prefix"):
+            heddle.request(tenant="acme", prompt="waves", repeat=SMALL)
+    silent = pytest.raises(Transient, match=r"not acknowledged.*Connect")
+    with Heddle("127.0.0.1:1") as heddle, silent:
         heddle.request(tenant="acme", prompt="waves", repeat=SMALL, timeout_s=1)
+
+
+def test_both_group_protocols_read(river: tuple[str, str]) -> None:
+    """A librdkafka property given to the client reaches its readers: the newer group protocol."""
+    bootstrap, prefix = river
+    put(river, published("r", 1, 1))
+    config = {"group.protocol": "consumer"}
+    with (
+        Heddle(bootstrap, prefix=prefix, group="shop", config=config) as heddle,
+        heddle.results(AssetPublished) as events,
+    ):
+        assert envelope.key_of(next(events)) == "r"

@@ -165,3 +165,12 @@ def test_a_save_replaces_whole(folder: Path, tmp_path: Path) -> None:
     assert target.read_bytes() == b"older"
     save(FILE, folder, target)
     assert target.read_bytes() == BODY
+
+
+def test_a_failed_save_leaves_nothing_behind(folder: Path, tmp_path: Path) -> None:
+    """Where the file cannot be put in place, its temporary part is removed."""
+    (tmp_path / "taken").mkdir()
+    before = set(tmp_path.iterdir())
+    with pytest.raises(OSError, match="taken"):
+        save(FILE, folder, tmp_path / "taken")
+    assert set(tmp_path.iterdir()) == before

@@ -79,7 +79,9 @@ def test_what_is_wrong_is_named(field: str, given: dict[str, Any]) -> None:
     assert refused.value.limit
 
 
-@pytest.mark.parametrize("pattern_id", ["", "r", "r.", ".1", "r.x", "r.0", "r.-1", "r.²", "r.1.1"])
+@pytest.mark.parametrize(
+    "pattern_id", ["", "r", "r.", ".1", "r.x", "r.0", "r.-1", "r.²", "r.٣", "r.1.1"]
+)
 def test_a_verdict_needs_a_pattern(pattern_id: str) -> None:
     """Only `request_id.ordinal` names a pattern."""
     with pytest.raises(Rejected):
@@ -119,3 +121,13 @@ def test_a_wrong_property_is_named() -> None:
     """A property that librdkafka does not know is Unusable, naming it."""
     with pytest.raises(Unusable, match=r"no\.such\.property"):
         kafka_module.make(Producer, {"no.such.property": "1"})
+
+
+def test_the_last_complaint_explains_a_time_out() -> None:
+    """A wrong password is Unusable even where all that was seen is that time ran out."""
+    trouble = kafka_module.Trouble()
+    assert type(trouble.late("sending")) is Transient
+    trouble(KafkaError(KafkaError._TRANSPORT, "connection refused"))
+    assert "connection refused" in str(trouble.late("sending"))
+    trouble(KafkaError(KafkaError._AUTHENTICATION, "wrong password"))
+    assert isinstance(trouble.late("sending"), Unusable)
