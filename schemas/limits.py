@@ -40,6 +40,8 @@ CALLBACK_CHARACTERS_MAX: Final = 2_048
 PALETTE_MIN: Final = 2
 PALETTE_MAX: Final = 64
 SEED_MAX: Final = 2**63 - 1
+TENANTS_TAKEN: Final = frozenset({"claims"})
+"""Folders of the shelf that are nobody's."""
 VERDICTS: Final = ("accepted", "rejected", "ordered", "withdrawn")
 REASONS_MAX: Final = 16
 
@@ -73,8 +75,8 @@ def check_tenant(tenant: str) -> None:
     """Raise Rejected unless the name fits a folder, a key and a policy."""
     if not tenant:
         raise Rejected("tenant is missing", field="tenant", limit="required")
-    if not TENANT.fullmatch(tenant):
-        limit = "1 to 63 of [a-z0-9_-], beginning with a letter or digit"
+    if not TENANT.fullmatch(tenant) or tenant in TENANTS_TAKEN:
+        limit = "1 to 63 of [a-z0-9_-], beginning with a letter or digit, and not claims"
         raise Rejected("tenant name", field="tenant", limit=limit)
 
 
