@@ -7,6 +7,7 @@ merely loops those. It refuses to guess: a row that cannot be made is Rejected b
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -73,8 +74,7 @@ class DiffusionEngine:
         self._portion_max: dict[Key, int] = {}
         self._meter = Meter()
         self._versions = library_versions()
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
+        torch.set_num_threads(settings.threads or max(1, len(os.sched_getaffinity(0)) // 2))
 
     def key(self, row: Row) -> Key:
         """As `Engine.key`: equal model, size and adapters."""

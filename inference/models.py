@@ -4,7 +4,7 @@ A model folder is an ordinary diffusers directory (`model_index.json`). It may l
 folder as `<family>`, `<family>@<version>` or `<family>/<version>`. An optional `heddle.json` in it
 says what diffusers has no place for:
 
-    {"family": "swatch", "version": "1", "tile_px": 64, "steps": 20, "guidance": 3.0,
+    {"name": "swatch", "version": "1", "tile_px": 64, "steps": 20, "guidance": 3.0,
      "solver": "ddim", "licence": "Apache-2.0", "size_px_max": 512}
 
 Which version is stable or canary is the pattern book's business (registry/), not this file's.
@@ -138,7 +138,7 @@ def _name_of(folder: Path, extra: Mapping[str, Any]) -> tuple[str, str]:
     family, at, version = folder.name.partition("@")
     if not at and not (folder.parent / "model_index.json").exists() and _is_version(family):
         family, version = folder.parent.name, folder.name
-    family = str(extra.get("family", family))
+    family = str(extra.get("family", extra.get("name", family)))
     version = str(extra.get("version", version or "1"))
     for word in (family, version):
         if not _NAME.fullmatch(word):
