@@ -177,6 +177,15 @@ def test_arms_nest_and_salts_shuffle() -> None:
     assert all(names.in_canary(u, salt="a", share=1.0) for u in units)
 
 
+def test_the_lowest_and_highest_draws_are_decided_right() -> None:
+    """The session drawn 0 is out at share 0 and in at 0.0001, the one drawn 9999 in at 1 alone."""
+    lowest, highest = "session-4663", "session-9888"
+    assert not names.in_canary(lowest, salt="s", share=0.0)
+    assert names.in_canary(lowest, salt="s", share=0.0001)
+    assert not names.in_canary(highest, salt="s", share=0.9999)
+    assert names.in_canary(highest, salt="s", share=1.0)
+
+
 def test_canonical_json_has_one_form() -> None:
     """Sorted, without spaces, UTF-8; NaN has no form."""
     assert names.canonical_json({"b": 1, "a": "ä"}) == '{"a":"ä","b":1}'.encode()
