@@ -271,8 +271,9 @@ def _refused(seen: RequestStatus, event: Event, at_ms: int) -> RequestStatus:
     """The status after an event of ordinal 0: only a refusal says anything there."""
     if not isinstance(event, PatternFailed):
         raise Rejected("ordinal is 0", field="ordinal", limit=f"1 to {event.pattern.count}")
-    headed = seen if seen.patterns else _headed(seen, event.pattern)
-    return replace(headed, refusal=_earliest(seen.refusal, _ending(event, at_ms)))
+    return replace(
+        _headed(seen, event.pattern), refusal=_earliest(seen.refusal, _ending(event, at_ms))
+    )
 
 
 def _headed(seen: RequestStatus, pattern: Pattern) -> RequestStatus:

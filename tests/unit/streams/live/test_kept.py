@@ -81,6 +81,16 @@ def test_a_view_is_json_with_every_ordinal(status: RequestStatus) -> None:
     assert sum(answer["counts"].values()) == 3
 
 
+def test_an_asset_hides_the_failure_before_it() -> None:
+    """A reader sees the failure of a failed pattern, and none of a published one, even at time 0."""
+    ending = Ending(at_ms=1, outcome="failed", reason="seam")
+    known = {1: PatternStatus(published_ms=0, ending=ending), 2: PatternStatus(ending=ending)}
+    part, lost = view(RequestStatus(request_id="r", count=2, patterns=known))["patterns"]
+    assert lost["failure"]["reason"] == "seam"
+    assert (part["state"], part["failure"]) == ("published", None)
+    assert part["ended_at"] == "1970-01-01T00:00:00.000+00:00"
+
+
 @pytest.mark.parametrize("value", [b"", b"[]", b"{}", b'{"v":2,"id":"r"}', b'{"v":1}', b"\xff"])
 def test_foreign_bytes_are_refused(value: bytes) -> None:
     """Whatever `dump` did not write raises ValueError and nothing else."""

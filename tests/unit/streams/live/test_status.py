@@ -210,6 +210,20 @@ def test_a_pattern_supersedes_the_refusal() -> None:
     assert (status.state, status.count, status.labels) == ("running", 2, {"po": "7"})
 
 
+def test_the_earliest_of_each_kind_counts() -> None:
+    """Of two tellings with different times the earlier stays: tile, asset and failure alike."""
+    tile = [generated(1, 2, 8), generated(1, 2, 2), generated(1, 2, 4)]
+    asset = [published(1, 2, 30), published(1, 2, 20)]
+    ending = [failed(2, 2, "expired", 9), failed(2, 2, "cancelled", 6), failed(2, 2, "failed", 7)]
+    status, _ = run([*tile, *asset, *ending])
+    assert status.patterns[1].generated_ms == START_MS + 2_000
+    assert status.patterns[1].published_ms == START_MS + 20_000
+    assert (status.patterns[2].state, status.patterns[2].ended_ms) == (
+        "cancelled",
+        START_MS + 6_000,
+    )
+
+
 def test_a_time_never_set_is_the_brokers() -> None:
     """An event without a time of its own takes the broker's timestamp, within the calendar."""
     untimed = replace(failed(1, 1), failed_at=EPOCH)
@@ -228,6 +242,7 @@ def test_a_time_never_set_is_the_brokers() -> None:
         (routed(1, -1), "count"),
         (routed(0, 0), "ordinal"),
         (failed(1, 0), "ordinal"),
+        (failed(0, 2), "ordinal"),
     ],
 )
 def test_an_event_that_cannot_be_is_refused(event: Event, field: str) -> None:

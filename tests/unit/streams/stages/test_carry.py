@@ -116,6 +116,35 @@ def test_undelivered_outputs_leave_the_record_unfinished() -> None:
         assert job.calls == 1
 
 
+def test_an_undelivered_result_is_nobodys_failure() -> None:
+    """Where the result cannot be delivered, no dead letter and no failure are written of it."""
+
+    def lost(output: Output) -> None:
+        if output is RESULT:
+            raise Transient("broker away")
+
+    broker = Broker(lost)
+    with pytest.raises(Transient, match="broker away"):
+        carrier(Job([RESULT]), broker).carry(MESSAGE)
+    assert broker.has == []
+
+
+def test_records_in_flight_are_counted() -> None:
+    """While a record is worked on the gauge says one, and none afterwards."""
+    ops = Ops("finish")
+    seen: list[bool] = []
+    one, none = (f'heddle_in_flight_rows{{stage="finish"}} {n}'.encode() for n in ("1.0", "0.0"))
+
+    class Looking(Job):
+        def __call__(self, message: Message) -> Sequence[Output]:
+            seen.append(one in ops.text())
+            return []
+
+    assert Carrier(Looking(), Broker(), limits=Limits(), ops=ops).carry(MESSAGE)
+    assert seen == [True]
+    assert none in ops.text()
+
+
 def test_a_result_the_broker_refuses_is_a_refusal() -> None:
     """A result too large for its topic ends the record as failed."""
 
