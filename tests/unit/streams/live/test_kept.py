@@ -82,7 +82,7 @@ def test_a_view_is_json_with_every_ordinal(status: RequestStatus) -> None:
 
 
 def test_an_asset_hides_the_failure_before_it() -> None:
-    """A reader sees the failure of a failed pattern, and none of a published one, even at time 0."""
+    """A failed pattern shows its failure; a published one shows none, even at time 0."""
     ending = Ending(at_ms=1, outcome="failed", reason="seam")
     known = {1: PatternStatus(published_ms=0, ending=ending), 2: PatternStatus(ending=ending)}
     part, lost = view(RequestStatus(request_id="r", count=2, patterns=known))["patterns"]
