@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import subprocess
 import sys
 import zipfile
@@ -119,11 +120,14 @@ def test_it_lives_beside_strangers(python: Path, tmp_path: Path) -> None:
 
 
 def test_a_caller_sees_our_types(python: Path, tmp_path: Path) -> None:
-    """A strict type check of a caller's code passes against the installed wheel."""
+    """A strict type check of callers' code, the README's too, passes against the wheel."""
+    page = (HOUSE / "client" / "README.md").read_text(encoding="utf-8")
+    (readme,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "caller.py").write_text(TYPED)
+    (tmp_path / "readme.py").write_text(readme)
     run(
         *("-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache")),
-        *("--config-file", "", "--python-executable", str(python), "caller.py"),
+        *("--config-file", "", "--python-executable", str(python), "caller.py", "readme.py"),
         folder=tmp_path,
     )
 
