@@ -6,7 +6,6 @@ limit and never quote the prompt.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 from .errors import Rejected
@@ -161,7 +160,8 @@ def _check_labels(request: PatternRequested) -> None:
 
 
 def _between(value: float, low: float, high: float, field: str) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
+    # NaN lies between nothing.
+    if not low <= value <= high:
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         raise Rejected(f"{field} is {shown}", field=field, limit=f"{low:g} to {_shown(high)}")
 

@@ -83,6 +83,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("canvas.width_px", {"canvas": canvas(500, 512)}),
     ("canvas.height_px", {"canvas": canvas(512, 500)}),
     ("canvas", {"canvas": canvas(512, 576)}),
+    ("canvas", {"canvas": canvas(512, 512), "repeat": repeat(64_000, 64_188)}),
     ("variations", {"variations": 0}),
     ("variations", {"variations": limits.VARIATIONS_MAX + 1}),
     ("seed", {"seed": -1}),
