@@ -14,17 +14,18 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from postproc import clusters
 from postproc.colour import Bytes, Floats, hex_of, oklab_from_srgb8, oklab_planes, srgb8_from_oklab
 from postproc.lattice import Lattice, wrap_pad
 from schemas.errors import Rejected
 
 COLOURS_MAX: Final = 256
-ROUNDS_MAX: Final = 30
 BINS_PER_CHANNEL: Final = 32
-MERGE_DISTANCE: Final = 0.045
-"""OKLab distance under which two inks are one; a little over what an eye sees side by side."""
-COVERAGE_MIN: Final = 0.002
-"""Share of the tile under which an ink is dropped."""
+HUMP_DISTANCE_MAX: Final = 0.13
+"""OKLab distance up to which two inks may turn out to be one ink with grain."""
+HUMP_DIP: Final = 0.5
+"""Pixels half way between two inks, over those of the rarer one, from which they are one."""
+HUMP_PIXELS_MAX: Final = 1 << 14
 MIX_DISTANCE: Final = 0.04
 """OKLab distance from the line between two inks up to which a colour is a mix of them."""
 FLAT_JUMP: Final = 0.03
@@ -88,10 +89,13 @@ def find_palette(rgb: Bytes, lattice: Lattice, *, colours_max: int, seed: int = 
     votes = settled(rgb, lattice)
     points, weights = _binned(rgb, votes)
     # More centres than inks at first, so that blurred edges do not take the place of an ink.
-    first = _seeds(points, weights, SPARE_FACTOR * colours_max + SPARE_MORE, seed)
-    centres = _merged(points, weights, _kmeans(points, weights, first))
+    first = clusters.seeds(points, weights, SPARE_FACTOR * colours_max + SPARE_MORE, seed)
+    centres = clusters.merged(points, weights, clusters.kmeans(points, weights, first))
     centres = _without_mixes(rgb, lattice, centres)
-    centres = _at_most(points, weights, _kmeans(points, weights, centres), colours_max)
+    centres = _without_grain(rgb, votes, centres)
+    centres = clusters.at_most(
+        points, weights, clusters.kmeans(points, weights, centres), colours_max
+    )
     return _as_palette(rgb, centres)
 
 
@@ -154,89 +158,6 @@ def _binned(rgb: Bytes, votes: Floats) -> tuple[Floats, Floats]:
     return points.astype(np.float32), weights[occupied].astype(np.float32)
 
 
-def _seeds(points: Floats, weights: Floats, count: int, seed: int) -> Floats:
-    """First centres by k-means++ (Arthur and Vassilvitskii, 2007)."""
-    generator = np.random.default_rng(seed)
-    chosen = [points[int(np.argmax(weights))]]
-    distances = ((points - chosen[0]) ** 2).sum(axis=1)
-    for _ in range(min(count, len(points)) - 1):
-        chances = np.cumsum(distances.astype(np.float64) * weights)
-        if chances[-1] <= 0:
-            break
-        pick = int(np.searchsorted(chances, generator.random() * chances[-1], side="right"))
-        chosen.append(points[min(pick, len(points) - 1)])
-        distances = np.minimum(distances, ((points - chosen[-1]) ** 2).sum(axis=1))
-    return np.array(chosen, dtype=np.float32)
-
-
-def _kmeans(points: Floats, weights: Floats, centres: Floats) -> Floats:
-    """Lloyd's rounds until nothing moves; centres without points are dropped."""
-    for _ in range(ROUNDS_MAX):
-        labels = _nearest(points, centres)
-        totals = np.bincount(labels, weights, minlength=len(centres))
-        sums = [np.bincount(labels, weights * p, minlength=len(centres)) for p in points.T]
-        kept = totals > 0
-        moved = (np.stack(sums, axis=1)[kept] / totals[kept, None]).astype(np.float32)
-        if moved.shape == centres.shape and np.abs(moved - centres).max() < 1e-5:
-            return moved
-        centres = moved
-    return centres
-
-
-def _nearest(points: Floats, centres: Floats) -> npt.NDArray[np.intp]:
-    distances = (centres**2).sum(axis=1) - 2 * points @ centres.T
-    nearest: npt.NDArray[np.intp] = np.argmin(distances, axis=1)
-    return nearest
-
-
-def _merged(points: Floats, weights: Floats, centres: Floats) -> Floats:
-    """Centres after joining the closest pairs and dropping those with next to no vote."""
-    totals = _votes(points, weights, centres)
-    kept = totals >= COVERAGE_MIN * totals.sum()
-    centres, totals = centres[kept], totals[kept]
-    while len(centres) > 1:
-        gaps = _gaps(centres)
-        if gaps.min() >= MERGE_DISTANCE:
-            break
-        one, other = np.unravel_index(int(np.argmin(gaps)), gaps.shape)
-        centres, totals = _joined(centres, totals, int(one), int(other))
-    return centres
-
-
-def _at_most(points: Floats, weights: Floats, centres: Floats, count: int) -> Floats:
-    """Centres after joining, cheapest pair first (Ward, 1963), until `count` are left."""
-    totals = _votes(points, weights, centres)
-    while len(centres) > count:
-        shares = totals[:, None] * totals[None] / np.maximum(totals[:, None] + totals[None], 1e-9)
-        costs = np.where(np.eye(len(centres), dtype=bool), np.inf, shares * _gaps(centres) ** 2)
-        one, other = np.unravel_index(int(np.argmin(costs)), costs.shape)
-        centres, totals = _joined(centres, totals, int(one), int(other))
-    return centres
-
-
-def _votes(points: Floats, weights: Floats, centres: Floats) -> npt.NDArray[np.float64]:
-    """[n] summed weight of the points nearest to each centre."""
-    labels = _nearest(points, centres)
-    return np.bincount(labels, weights, minlength=len(centres)).astype(np.float64)
-
-
-def _joined(
-    centres: Floats, totals: npt.NDArray[np.float64], one: int, other: int
-) -> tuple[Floats, npt.NDArray[np.float64]]:
-    """The pair becomes its heavier member, not a mean: an ink is a colour that is there."""
-    loser, winner = (one, other) if totals[one] < totals[other] else (other, one)
-    totals = totals.copy()
-    totals[winner] += totals[loser]
-    return np.delete(centres, loser, axis=0), np.delete(totals, loser)
-
-
-def _gaps(centres: Floats) -> Floats:
-    """[n, n] OKLab distances, infinite to oneself."""
-    gaps: Floats = np.sqrt(((centres[:, None] - centres[None]) ** 2).sum(axis=2))
-    np.fill_diagonal(gaps, np.inf)
-    return gaps
-
-
 def _without_mixes(rgb: Bytes, lattice: Lattice, centres: Floats) -> Floats:
     """Centres after dropping those that lie between two others and have hardly a flat pixel."""
     shares = _flat_shares(rgb, lattice, centres)
@@ -248,6 +169,47 @@ def _without_mixes(rgb: Bytes, lattice: Lattice, centres: Floats) -> Floats:
     return centres[kept]
 
 
+def _without_grain(rgb: Bytes, votes: Floats, centres: Floats) -> Floats:
+    """Centres after joining near pairs with as many pixels half way between as at the rarer end.
+
+    Two inks leave a dip between them once edges do not vote; the grain of one ink does not.
+    """
+    stride = max(1, round((votes.size / HUMP_PIXELS_MAX) ** 0.5))
+    colours = oklab_from_srgb8(rgb[::stride, ::stride]).reshape(-1, 3)
+    weights = votes[::stride, ::stride].ravel()
+    labels = clusters.nearest(colours, centres)
+    totals = np.bincount(labels, weights, minlength=len(centres)).astype(np.float64)
+    while (pair := _one_hump(colours, weights, labels, centres)) is not None:
+        loser, winner = sorted(pair, key=lambda k: float(totals[k]))
+        labels[labels == loser] = winner
+        totals[winner] += totals[loser]
+        totals[loser] = 0
+        centres[loser] = np.inf
+    return centres[np.isfinite(centres[:, 0])]
+
+
+def _one_hump(
+    colours: Floats, weights: Floats, labels: npt.NDArray[np.intp], centres: Floats
+) -> tuple[int, int] | None:
+    """The nearest pair of centres without a dip between them, if there is one."""
+    alive = np.flatnonzero(np.isfinite(centres[:, 0]))
+    pairs = [
+        (float(np.linalg.norm(centres[i] - centres[j])), i, j) for i, j in combinations(alive, 2)
+    ]
+    for gap, one, other in sorted(pairs):
+        if gap > HUMP_DISTANCE_MAX:
+            break
+        own = (labels == one) | (labels == other)
+        way = centres[other] - centres[one]
+        along = (colours[own] - centres[one]) @ way / gap**2
+        places = np.clip(np.rint(along * 4 + 1), 0, 6).astype(np.intp)
+        counts = np.bincount(places, weights[own], minlength=7)
+        # Bins a quarter of the way wide: 1 holds the one ink, 3 the middle, 5 the other.
+        if counts[3] > HUMP_DIP * min(counts[1], counts[5]):
+            return int(one), int(other)
+    return None
+
+
 def _flat_shares(rgb: Bytes, lattice: Lattice, centres: Floats) -> Floats:
     """[n]: of the pixels nearest to each centre, the share whose neighbours look the same."""
     planes = oklab_planes(wrap_pad(rgb, lattice, margin_px=1))
@@ -256,7 +218,7 @@ def _flat_shares(rgb: Bytes, lattice: Lattice, centres: Floats) -> Floats:
     for sides in _OPPOSITE[:2]:
         for side in sides:
             np.maximum(steepest, ((planes[side] - inner) ** 2).sum(axis=0), out=steepest)
-    labels = _nearest(np.ascontiguousarray(inner.reshape(3, -1).T), centres)
+    labels = clusters.nearest(np.ascontiguousarray(inner.reshape(3, -1).T), centres)
     flat = np.bincount(labels, (steepest < FLAT_JUMP**2).ravel(), minlength=len(centres))
     shares = flat / np.maximum(np.bincount(labels, minlength=len(centres)), 1)
     return shares.astype(np.float32)

@@ -2,7 +2,7 @@
 
 Tolerances: flat art may differ in 0.5 % of its pixels and drawn art by 2 levels on average, which
 is what another build of the renderer may do; palettes may not differ, figures by 5 %.
-To renew on purpose: write the artefacts of `finish` below into this folder and look at them.
+To renew on purpose: `python -m tests.golden.postproc.renew`, and look at what it wrote.
 """
 
 from __future__ import annotations

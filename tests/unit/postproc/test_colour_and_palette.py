@@ -65,6 +65,25 @@ def test_the_limit_holds_and_blurred_edges_do_not_vote(periodic) -> None:
     assert len(found) == 5
 
 
+def test_the_grain_of_an_ink_is_not_an_ink() -> None:
+    """Soft mottling of one colour stays one ink; two near inks with an edge stay two."""
+    noise = np.random.default_rng(0).normal(0, 1, (128, 128, 3))
+    blurred = np.fft.ifft2(
+        np.fft.fft2(noise, axes=(0, 1))
+        * np.exp(
+            -(np.fft.fftfreq(128)[:, None, None] ** 2 + np.fft.fftfreq(128)[:, None] ** 2) * 150
+        ),
+        axes=(0, 1),
+    ).real
+    mottled = np.full((128, 128, 3), (107, 66, 38)) + 14 * blurred / blurred.std()
+    mottled[32:96, 32:96] += (139, 172, 176)
+    tile = np.clip(mottled, 0, 255).astype(np.uint8)
+    assert len(find_palette(tile, STRAIGHT, colours_max=12).inks) == 2
+    two = np.full((64, 64, 3), (107, 66, 38), np.uint8)
+    two[16:48, 16:48] = (130, 84, 52)
+    assert len(find_palette(two, STRAIGHT, colours_max=12).inks) == 2
+
+
 def test_near_colours_become_one_ink() -> None:
     """Two greens an eye can hardly tell apart are one screen."""
     tile = np.full((32, 32, 3), (44, 150, 70), np.uint8)
