@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import io
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from client import (
     Rejected,
     Transient,
     Unusable,
+    reading,
     repeat_mm,
 )
 from schemas import committed, envelope, names, topics
@@ -116,11 +118,11 @@ TOPIC_OF = {
 }
 
 
-def put(river: tuple[str, str], *events: Event) -> None:
-    """Produce events as the stages do."""
+def put(river: tuple[str, str], *events: Event, ids: dict[str, int] | None = None) -> None:
+    """Produce events as the stages do, under ids of another registry where given."""
     bootstrap, prefix = river
     producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random"})
-    codec = Codec()
+    codec = Codec(ids=ids)
     for event in events:
         producer.produce(
             topics.prefixed(prefix, TOPIC_OF[type(event)].name),
@@ -260,6 +262,31 @@ def test_garbage_on_a_result_topic_is_skipped(
     with heddle.results(AssetPublished, group="shop") as events:
         assert envelope.key_of(next(events)) == "good"
     assert "patterns.published" in caplog.text
+
+
+def test_a_registry_away_loses_nothing(
+    river: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the registry does not answer reading raises Transient; later the event comes."""
+    monkeypatch.setattr(reading, "_BACKOFF_S", 0.0)
+    bootstrap, prefix = river
+    put(river, published("r", 1, 1), ids={"AssetPublished": 99})
+    text = json.dumps(committed.newest("AssetPublished").source)
+    failures = list(range(reading._TRIES_MAX))
+
+    def lookup(_: int) -> str:
+        if failures:
+            failures.pop()
+            raise Transient("registry away")
+        return text
+
+    names = {topics.prefixed(prefix, "patterns.published"): AssetPublished}
+    with reading.alone(
+        bootstrap, names, codec=Codec(lookup=lookup), since_ms=0, config={}
+    ) as events:
+        with pytest.raises(Transient, match="registry away"):
+            next(events)
+        assert envelope.key_of(next(events)) == "r"
 
 
 def test_asyncio_gives_the_same(river: tuple[str, str]) -> None:
