@@ -7,6 +7,7 @@ is kept small, because `pause` throws it away.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -20,6 +21,7 @@ from streams.kafka.message import Message, Place
 log = logging.getLogger("heddle.kafka")
 
 ANSWER_S_MAX: Final = 10.0
+AGAIN_S: Final = 0.2
 POLL_MS_MAX: Final = 300_000
 """A worker that does not poll for so long is taken for dead by the group."""
 SESSION_MS: Final = 10_000
@@ -198,12 +200,28 @@ def _config(connection: Connection, group: str, client_id: str) -> dict[str, Any
     return own | connection.config(client_id=client_id)
 
 
+def ends_of(consumer: Any, part: TopicPartition) -> tuple[int, int]:
+    """(first, end) of a partition; asks again while a new leader is being found.
+
+    Raises Transient when that takes longer than `ANSWER_S_MAX`, Unusable for what stays.
+    """
+    deadline_s = time.monotonic() + ANSWER_S_MAX
+    while True:
+        try:
+            with broker_errors():
+                first, end = consumer.get_watermark_offsets(part, timeout=ANSWER_S_MAX)
+                return int(first), int(end)
+        except Transient:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(AGAIN_S)
+
+
 def _start(consumer: Any, part: TopicPartition) -> Committed:
     """Where to go on; a topic that was made anew may have ended before the committed offset."""
-    with broker_errors():
-        first, end = consumer.get_watermark_offsets(part, timeout=ANSWER_S_MAX)
+    first, end = ends_of(consumer, part)
     if part.offset == OFFSET_INVALID or not first <= part.offset <= end:
-        return Committed(int(first), "")
+        return Committed(first, "")
     return Committed(int(part.offset), part.metadata or "")
 
 

@@ -16,7 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from schemas.errors import Transient, Unusable
 from streams.kafka.connection import Connection, broker_errors
-from streams.kafka.consumer import ANSWER_S_MAX, message_of
+from streams.kafka.consumer import ANSWER_S_MAX, ends_of, message_of
 from streams.kafka.message import Message
 
 log = logging.getLogger("heddle.kafka")
@@ -104,13 +104,7 @@ class _Reader:
 
     def to_end(self, *, timeout_s: float) -> Iterator[Message]:
         deadline_s = time.monotonic() + timeout_s
-        with broker_errors():
-            ends = {
-                (part.topic, part.partition): self._consumer.get_watermark_offsets(
-                    part, timeout=ANSWER_S_MAX
-                )
-                for part in self._parts
-            }
+        ends = {(part.topic, part.partition): ends_of(self._consumer, part) for part in self._parts}
         left = {share for share, (first, end) in ends.items() if end > first}
         while left:
             if time.monotonic() > deadline_s:
