@@ -30,6 +30,8 @@ _PASSING: Final = frozenset({
     1002,
 })  # fmt: skip
 """Timeouts, full queues, memory, disk full, too many parts, killed, keeper: waiting may help."""
+_OURS: Final = (vendor.ProgrammingError, vendor.DataError, vendor.NotSupportedError)
+"""Raised by the driver itself, before anything is sent."""
 _LOCKED_OUT: Final = frozenset({192, 193, 194, 195, 516})
 _FULL_DISK: Final = 243
 
@@ -147,6 +149,8 @@ def translated(error: Exception, address: Address) -> Exception:
         return Transient(f"the ledger's disk is full: {text}", delay_ms=5_000)
     if code in _PASSING or (code is None and isinstance(error, vendor.OperationalError | OSError)):
         return Transient(f"the ledger at {address.url} did not answer: {text}", delay_ms=500)
+    if isinstance(error, _OURS):
+        return Unusable(f"the ledger at {address.url} does not fit this Heddle: {text}")
     if isinstance(error, vendor.DatabaseError) and code is None:
         return Transient(f"the ledger at {address.url} failed: {text}", delay_ms=500)
     if code is not None:

@@ -1,7 +1,6 @@
 -- One row per pattern, from aggregates that neither order nor repetition of events can change:
--- minima, maxima, and the greatest tuple where "the latest word" is meant (time first, then the
--- event id, so that two words of one millisecond have a winner). A missing time is NULL, which
--- minima skip.
+-- minima, maxima, and argMax where "the latest word" is meant (by time, then by event id, so that
+-- two words of one millisecond have a winner). A missing time is NULL, which minima skip.
 
 CREATE TABLE IF NOT EXISTS heddle.lifecycle (
     tenant LowCardinality(String),
@@ -38,11 +37,12 @@ CREATE TABLE IF NOT EXISTS heddle.lifecycle (
     cpu_us SimpleAggregateFunction(max, UInt64),
     files SimpleAggregateFunction(max, UInt16),
     files_bytes SimpleAggregateFunction(max, UInt64),
-    failure SimpleAggregateFunction(max, Tuple(
-        at DateTime64(3, 'UTC'), event_id String, outcome String, stage String, reason String,
-        field String)),
-    verdict SimpleAggregateFunction(max, Tuple(
-        at DateTime64(3, 'UTC'), event_id String, kind String, reasons Array(String)))
+    ending AggregateFunction(argMax,
+        Tuple(at DateTime64(3, 'UTC'), outcome String, stage String, reason String, field String),
+        Tuple(DateTime64(3, 'UTC'), String)),
+    word AggregateFunction(argMax,
+        Tuple(at DateTime64(3, 'UTC'), kind String, reasons Array(String)),
+        Tuple(DateTime64(3, 'UTC'), String))
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (tenant, request_id, ordinal)
@@ -86,13 +86,30 @@ SELECT
     session, labels, variations, tier, pool, lattice, repeat_width_um, repeat_height_um,
     canvas_width_px, canvas_height_px, model, version, recipe, consent, experiment, arm,
     arm_probability, epoch, prompt_hash, prompt_length, payload_hash, requested_at,
-    tuple(failed_at, event_id, toString(outcome), toString(stage), reason, toString(field))
-        AS failure
+    argMaxState(
+        tuple(failed_at, toString(outcome), toString(stage), reason, toString(field)),
+        tuple(failed_at, event_id)
+    ) AS ending
 FROM heddle.raw_failed
-WHERE ordinal > 0;
+WHERE ordinal > 0
+GROUP BY ALL;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS heddle.lifecycle_of_feedback TO heddle.lifecycle AS
 SELECT
     tenant, request_id, ordinal,
-    tuple(happened_at, event_id, toString(kind), arrayMap(one -> toString(one), reasons)) AS verdict
-FROM heddle.raw_feedback;
+    argMaxState(
+        tuple(happened_at, toString(kind), arrayMap(one -> toString(one), reasons)),
+        tuple(happened_at, event_id)
+    ) AS word
+FROM heddle.raw_feedback
+GROUP BY tenant, request_id, ordinal;
+
+-- Between the table and every view on it. Plain columns only: a function on a column of a FINAL
+-- read may be turned into a read of a subcolumn, and subcolumns are not aggregated.
+CREATE OR REPLACE VIEW heddle.lives AS
+SELECT
+    * EXCEPT (ending, word),
+    finalizeAggregation(ending) AS ended, finalizeAggregation(word) AS said
+FROM (SELECT * FROM heddle.lifecycle FINAL)
+WHERE is_known
+COMMENT 'One row per pattern: what the documented views are made of';

@@ -63,8 +63,8 @@ WITH
     ),
     passed AS (
         SELECT request_id, ordinal, attempt AS passing
-        FROM heddle.lifecycle FINAL
-        WHERE is_known AND published_at IS NOT NULL
+        FROM heddle.lives
+        WHERE published_at IS NOT NULL
     ),
     sums AS (
         SELECT
@@ -85,25 +85,24 @@ SELECT
     repeat_width_um, repeat_height_um, canvas_width_px, canvas_height_px,
     model, version, recipe, experiment, arm, arm_probability, epoch, consent = 1 AS consent,
     prompt_hash, prompt_length, requested_at, routed_at, generated_at, published_at,
-    if(outcome IN ('published', 'open'), NULL, failure.at) AS failed_at,
+    if(outcome IN ('published', 'open'), NULL, ended.at) AS failed_at,
     multiIf(
-        published_at IS NOT NULL, 'published', failure.outcome != '', failure.outcome, 'open'
+        published_at IS NOT NULL, 'published', ended.outcome != '', ended.outcome, 'open'
     ) AS outcome,
-    if(published_at IS NULL, failure.stage, '') AS failure_stage,
-    if(published_at IS NULL, failure.reason, '') AS failure_reason,
-    if(published_at IS NULL, failure.field, '') AS failure_field,
+    if(published_at IS NULL, ended.stage, '') AS failure_stage,
+    if(published_at IS NULL, ended.reason, '') AS failure_reason,
+    if(published_at IS NULL, ended.field, '') AS failure_field,
     attempt, files, files_bytes,
-    if(life.verdict.kind = 'withdrawn', '', life.verdict.kind) AS verdict,
-    life.verdict.kind IN ('accepted', 'ordered') AS is_accepted,
-    if(life.verdict.kind = '', NULL, life.verdict.at) AS judged_at,
-    life.verdict.reasons AS reasons,
+    if(said.kind = 'withdrawn', '', said.kind) AS verdict,
+    said.kind IN ('accepted', 'ordered') AS is_accepted,
+    if(said.kind = '', NULL, said.at) AS judged_at,
+    said.reasons AS reasons,
     sums.machine_us AS machine_us, sums.waste_us AS waste_us,
     toDecimal128(sums.all_priced, 12) / 3600000000 AS cost,
     toDecimal128(sums.waste_priced, 12) / 3600000000 AS waste_cost,
     sums.currency AS currency
-FROM heddle.lifecycle AS life FINAL
+FROM heddle.lives AS life
 LEFT JOIN sums ON sums.request_id = life.request_id AND sums.ordinal = life.ordinal
-WHERE life.is_known
 COMMENT 'One row per pattern. Fresh to the last recorded batch';
 
 CREATE OR REPLACE VIEW heddle.stage_latency (
@@ -124,14 +123,14 @@ SELECT
     tier, model, version, recipe, span.1 AS stage,
     assumeNotNull(span.2) AS started_at, assumeNotNull(span.3) AS ended_at,
     (toUnixTimestamp64Milli(ended_at) - toUnixTimestamp64Milli(started_at)) * 1000 AS duration_us
-FROM heddle.lifecycle FINAL
+FROM heddle.lives
 ARRAY JOIN [
     ('route', toNullable(requested_at), routed_at),
     ('generate', routed_at, generated_at),
     ('finish', generated_at, published_at),
     ('total', toNullable(requested_at), published_at)
 ] AS span
-WHERE is_known AND span.2 IS NOT NULL AND span.3 IS NOT NULL AND toUnixTimestamp(span.2) > 0
+WHERE span.2 IS NOT NULL AND span.3 IS NOT NULL AND toUnixTimestamp(span.2) > 0
 COMMENT 'One row per pattern and stage it has passed';
 
 CREATE OR REPLACE VIEW heddle.costs (
@@ -161,18 +160,18 @@ SELECT
     life.arm AS arm, parts.attempt AS attempt, parts.stage AS stage, parts.device AS device,
     multiIf(
         max(life.published_at) IS NOT NULL AND parts.attempt = life.attempt, 'direct',
-        max(life.published_at) IS NULL AND life.failure.outcome = '', 'open',
+        max(life.published_at) IS NULL AND life.ended.outcome = '', 'open',
         'waste'
     ) AS kind,
     sum(parts.duration_us) AS duration_us,
     sum(toDecimal128(parts.duration_us, 12) * parts.price_per_hour) / 3600000000 AS cost,
     parts.price_id AS price_id, parts.price_per_hour AS price_per_hour, parts.currency AS currency
 FROM heddle.usage_parts AS parts FINAL
-LEFT JOIN heddle.lifecycle AS life FINAL
-    ON life.request_id = parts.request_id AND life.ordinal = parts.ordinal AND life.is_known = 1
+LEFT JOIN heddle.lives AS life
+    ON life.request_id = parts.request_id AND life.ordinal = parts.ordinal
 GROUP BY
     day, tenant, parts.request_id, parts.ordinal, tier, model, version, recipe, arm, attempt,
-    stage, device, price_id, price_per_hour, currency, life.attempt, life.failure.outcome
+    stage, device, price_id, price_per_hour, currency, life.attempt, life.ended.outcome
 COMMENT 'One row per day, pattern, attempt and price: what machine time was spent on';
 
 CREATE OR REPLACE VIEW heddle.acceptance (
@@ -192,11 +191,11 @@ CREATE OR REPLACE VIEW heddle.acceptance (
 SELECT
     toDate(assumeNotNull(published_at), 'UTC') AS day, tenant, tier, model, version, recipe, arm,
     count() AS published,
-    countIf(verdict.kind IN ('accepted', 'ordered', 'rejected')) AS judged,
-    countIf(verdict.kind IN ('accepted', 'ordered')) AS accepted,
-    countIf(verdict.kind = 'ordered') AS ordered,
-    countIf(verdict.kind = 'rejected') AS rejected
-FROM heddle.lifecycle FINAL
-WHERE is_known AND published_at IS NOT NULL
+    countIf(said.kind IN ('accepted', 'ordered', 'rejected')) AS judged,
+    countIf(said.kind IN ('accepted', 'ordered')) AS accepted,
+    countIf(said.kind = 'ordered') AS ordered,
+    countIf(said.kind = 'rejected') AS rejected
+FROM heddle.lives
+WHERE published_at IS NOT NULL
 GROUP BY day, tenant, tier, model, version, recipe, arm
 COMMENT 'One row per day of publication, tenant, tier, model, version, recipe and arm';

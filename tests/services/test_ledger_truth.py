@@ -1,0 +1,351 @@
+"""Whatever order, repetition or loss of connections events come with: the views tell one truth."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from analytics.ask import answer, questions, sql_of
+from analytics.link import Address, Link
+from analytics.prices import read_prices
+from analytics.sink import Sink
+from schemas.errors import Rejected, Transient, Unusable
+from schemas.records import Pattern, Record
+from tests.services.ledger_child import (
+    READER_PASSWORD,
+    WRITER_PASSWORD,
+    Ledger,
+    free_port,
+    running,
+)
+from tests.unit.analytics import events
+from tests.unit.analytics.events import T0, at, pattern
+
+BOOK = read_prices(Path("examples/prices.toml").read_text(encoding="utf-8"))
+CPU = Decimal("0.048")
+LINKS: dict[int, Link] = {}
+"""One line per ledger: a new one asks for all settings first."""
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    with running(tmp_path_factory.mktemp("ledger")) as process:
+        yield process
+        for link in LINKS.values():
+            link.close()
+
+
+@pytest.fixture(scope="module")
+def sink(ledger: Ledger) -> Iterator[Sink]:
+    sink = writer(ledger)
+    yield sink
+    sink.close()
+
+
+def writer(ledger: Ledger) -> Sink:
+    return Sink(url=ledger.url, user="heddle_writer", password=WRITER_PASSWORD, prices=BOOK)
+
+
+def ask(ledger: Ledger, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+    if ledger.port not in LINKS:
+        LINKS[ledger.port] = Link(reading(ledger))
+    columns, rows = LINKS[ledger.port].rows(sql_of(sql), parameters)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def reading(ledger: Ledger) -> Address:
+    return Address(url=ledger.url, user="heddle_reader", password=READER_PASSWORD)
+
+
+def write(sink: Sink, records: list[Record], start: int = 0, topic: str = "t") -> None:
+    sink.write([(one, topic, 0, start + n, at(200)) for n, one in enumerate(records)])
+
+
+def facts(ledger: Ledger, request_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Every view that speaks of patterns, about one request."""
+    one, all_of = {"r": request_id}, {"r": f"{request_id}.%"}
+    questions_of = {
+        "patterns": ("patterns WHERE request_id = {r:String} ORDER BY ordinal", one),
+        "costs": ("costs WHERE pattern_id LIKE {r:String} ORDER BY ALL", all_of),
+        "latency": ("stage_latency WHERE pattern_id LIKE {r:String} ORDER BY ALL", all_of),
+        "requests": ("requests WHERE request_id = {r:String}", one),
+        "verdicts": ("verdicts WHERE pattern_id LIKE {r:String} ORDER BY ALL", all_of),
+    }
+    return {
+        view: ask(ledger, f"SELECT * FROM {rest}", **given)  # noqa: S608
+        for view, (rest, given) in questions_of.items()
+    }
+
+
+def waiting(ledger: Ledger, request_id: str) -> list[dict[str, Any]]:
+    """Its words in quarantine."""
+    sql = "SELECT tenant, field FROM quarantine WHERE subject_id LIKE {r:String} ORDER BY ALL"
+    return ask(ledger, sql, r=f"{request_id}.%")
+
+
+def story(request_id: str) -> list[Record]:
+    """Two patterns: one made at the second attempt, published and accepted; one failed."""
+    one, two = pattern(request_id, 1), pattern(request_id, 2)
+    return [
+        events.requested(request_id, variations=2),
+        events.routed(one),
+        events.routed(two),
+        events.usage({(f"{request_id}.1", 1): 3_000_000, (f"{request_id}.2", 1): 1_000_000},
+                     event_id=f"{request_id}/0"),
+        events.usage({(f"{request_id}.1", 2): 2_000_000}, seconds=20, event_id=f"{request_id}/1"),
+        events.generated(one, attempt=2),
+        events.failed(two),
+        events.published(one, attempt=2),
+        events.feedback(one, "rejected", 90),
+        events.feedback(one, "accepted", 120),
+    ]  # fmt: skip
+
+
+def test_one_request_by_hand(ledger: Ledger, sink: Sink) -> None:
+    """Every figure of a small story, computed by hand."""
+    write(sink, story("hand"))
+    found = facts(ledger, "hand")
+    one, two = found["patterns"]
+    assert (one["outcome"], one["verdict"], one["is_accepted"]) == ("published", "accepted", True)
+    assert (two["outcome"], two["verdict"], two["failure_stage"]) == ("failed", "", "generate")
+    assert (one["published_at"], one["failed_at"]) == (at(9), None)
+    assert (two["published_at"], two["failed_at"]) == (None, at(6))
+    assert (one["attempt"], one["files"], one["files_bytes"]) == (2, 2, 3000)
+    assert one["labels"] == {"season": "ss27"}
+    assert (one["machine_us"], one["waste_us"]) == (5_000_000, 3_000_000)
+    assert (two["machine_us"], two["waste_us"]) == (1_000_000, 1_000_000)
+    assert one["cost"] == (CPU * 5 / 3600).quantize(Decimal("1e-12"), rounding="ROUND_DOWN")
+    assert one["waste_cost"] == (CPU * 3 / 3600).quantize(Decimal("1e-12"), rounding="ROUND_DOWN")
+    assert one["currency"] == "EUR"
+    assert [(c["day"].isoformat(), c["kind"], c["duration_us"]) for c in found["costs"]] == [
+        ("2026-11-03", "waste", 3_000_000),
+        ("2026-11-03", "waste", 1_000_000),
+        ("2026-11-04", "direct", 2_000_000),
+    ]
+    latency = {(row["pattern_id"], row["stage"]): row["duration_us"] for row in found["latency"]}
+    assert latency == {
+        ("hand.1", "route"): 200_000_000,
+        ("hand.1", "generate"): -195_000_000,
+        ("hand.1", "finish"): 4_000_000,
+        ("hand.1", "total"): 9_000_000,
+        ("hand.2", "route"): 200_000_000,
+    }
+    request = found["requests"][0]
+    assert (request["patterns"], request["published"], request["failed"]) == (2, 1, 1)
+    acceptance = ask(ledger, "SELECT sum(published) p, sum(accepted) a FROM acceptance")[0]
+    assert acceptance["p"] >= acceptance["a"] >= 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_replay_order_and_repetition_change_nothing(ledger: Ledger, sink: Sink, seed: int) -> None:
+    """Any range again, any order, any batches, other offsets: every view stays as it was."""
+    name, draw = f"replay{seed}", random.Random(seed)
+    records = story(name)
+    write(sink, records, topic=name)
+    before = facts(ledger, name)
+    assert before["patterns"][0]["machine_us"] == 5_000_000
+    start = draw.randrange(len(records))
+    write(sink, records[start:], start, topic=name)
+    write(sink, records[::-1], 500, topic=name)
+    for _ in range(3):
+        draw.shuffle(records)
+        for cut in range(0, len(records), 3):
+            write(sink, records[cut : cut + 3], draw.randrange(10_000), topic=name)
+    assert facts(ledger, name) == before
+    client = ledger.client("writer")
+    for table in ("lifecycle", "usage_parts", "raw_usage", "raw_feedback"):
+        client.command(f"OPTIMIZE TABLE heddle.{table} FINAL")
+    client.close()
+    assert facts(ledger, name) == before
+
+
+def test_an_asset_after_a_failure_supersedes_it(ledger: Ledger, sink: Sink) -> None:
+    """A replayed pattern is published; its failure is no longer counted, nor its time as waste."""
+    of = pattern("super")
+    write(sink, [events.published(of), events.failed(of), events.usage({("super.1", 1): 10}, 7)])
+    found = facts(ledger, "super")["patterns"][0]
+    assert (found["outcome"], found["failed_at"], found["waste_us"]) == ("published", None, 0)
+
+
+def test_the_latest_word_counts_and_can_be_withdrawn(ledger: Ledger, sink: Sink) -> None:
+    """By the time it happened, not by the time it came."""
+    of = pattern("words")
+    write(sink, [events.feedback(of, "accepted", 50), events.published(of)])
+    write(sink, [events.feedback(of, "rejected", 40)], 10)
+    assert facts(ledger, "words")["patterns"][0]["verdict"] == "accepted"
+    write(sink, [events.feedback(of, "withdrawn", 60)], 20)
+    found = facts(ledger, "words")["patterns"][0]
+    assert (found["verdict"], found["is_accepted"]) == ("", False)
+
+
+def test_words_wait_for_their_pattern(ledger: Ledger, sink: Sink) -> None:
+    """A word before its asset counts once the asset is there; one of a foreign tenant never."""
+    of = pattern("early")
+    foreign = events.feedback(replace(of, tenant="other"), "rejected", 70)
+    write(sink, [events.feedback(of), foreign])
+    assert facts(ledger, "early")["patterns"] == []
+    assert len(waiting(ledger, "early")) == 2
+    write(sink, [events.published(of)], 5)
+    found = facts(ledger, "early")
+    assert (found["patterns"][0]["verdict"], found["patterns"][0]["tenant"]) == ("accepted", "acme")
+    sql = "SELECT labels['season'] AS s, mapKeys(labels) AS names, session IS NULL AS gone"
+    told = ask(ledger, f"{sql} FROM patterns WHERE request_id = 'early'")
+    assert told == [{"s": "ss27", "names": ["season"], "gone": 0}]
+    assert waiting(ledger, "early") == [{"tenant": "other", "field": "request_id"}]
+
+
+def test_a_refusal_is_no_pattern_and_routing_lifts_it(ledger: Ledger, sink: Sink) -> None:
+    """Ordinal 0 counts nowhere; a PatternRouted of the request supersedes it."""
+    refused = replace(pattern("refused"), ordinal=0, count=0)
+    write(sink, [events.failed(refused, outcome="rejected")])
+    assert facts(ledger, "refused")["patterns"] == []
+    sql = "SELECT field FROM refusals WHERE request_id = 'refused'"
+    assert ask(ledger, sql) == [{"field": "seam_p"}]
+    write(sink, [events.routed(pattern("refused"))], 5)
+    assert ask(ledger, sql) == []
+
+
+def test_bad_events_stand_in_quarantine_and_the_rest_goes_on(ledger: Ledger, sink: Sink) -> None:
+    """A batch with an impossible event keeps its neighbours, and its offsets are whole."""
+    bad = events.usage({("quar.1", 1): 5}, 9, duration_us=-1, incarnation="quar")
+    write(
+        sink, [events.published(pattern("quar")), bad, events.feedback(pattern("quar"))], topic="q"
+    )
+    assert facts(ledger, "quar")["patterns"][0]["verdict"] == "accepted"
+    rows = ask(ledger, "SELECT field, broken_limit FROM quarantine WHERE subject_id = 'quar/9'")
+    assert rows == [{"field": "duration_us", "broken_limit": "0 to 600000000"}]
+    offsets = ask(ledger, "SELECT recorded, missing, doubled FROM offsets WHERE topic = 'q'")
+    assert offsets == [{"recorded": 3, "missing": 0, "doubled": 0}]
+
+
+def test_lost_and_doubled_offsets_are_seen(ledger: Ledger, sink: Sink) -> None:
+    """A hole is missing; the same event at two offsets is doubled; a replayed offset is neither."""
+    one, two = events.feedback(pattern("lost")), events.feedback(pattern("lost"), "rejected")
+    sink.write([(one, "lost", 4, 10, T0), (one, "lost", 4, 11, T0), (two, "lost", 4, 15, T0)])
+    sink.write([(two, "lost", 4, 15, T0), (None, "lost", 4, 12, T0)])
+    rows = ask(ledger, "SELECT recorded, missing, doubled FROM offsets WHERE topic = 'lost'")
+    assert rows == [{"recorded": 4, "missing": 2, "doubled": 1}]
+
+
+def test_parts_sum_to_their_forwards(ledger: Ledger, sink: Sink) -> None:
+    """The invariant's view is empty, and machine time counts every interval once."""
+    write(sink, story("sums"))
+    assert ask(ledger, "SELECT * FROM audit_forwards") == []
+    total = ask(ledger, "SELECT sum(forwards_us) f, sum(parts_us) p FROM machine_time")[0]
+    assert total["f"] == total["p"] > 0
+
+
+@dataclass
+class Truth:
+    """What a plain model of one pattern says."""
+
+    published: bool = False
+    failed: bool = False
+    words: dict[tuple[datetime, str], str] = field(default_factory=dict)
+    used_us: dict[tuple[str, int], int] = field(default_factory=dict)
+    passing: int = 0
+
+
+def told(of: Pattern, draw: Any) -> tuple[list[Record], Truth]:
+    """A random life of one pattern, and the truth about it."""
+    truth = Truth()
+    records: list[Record] = [events.routed(of)]
+    for interval in range(draw(st.integers(0, 3))):
+        attempt, us = draw(st.integers(1, 2)), draw(st.integers(0, 5_000_000))
+        name = f"{of.pattern_id}/{interval}"
+        records.append(events.usage({(of.pattern_id, attempt): us}, event_id=name))
+        truth.used_us[name, attempt] = us
+    if draw(st.booleans()):
+        truth.passing = draw(st.integers(1, 2))
+        records.append(events.generated(of, attempt=truth.passing))
+        if draw(st.booleans()):
+            truth.published = True
+            records.append(events.published(of, attempt=truth.passing))
+    if draw(st.booleans()):
+        truth.failed = True
+        records.append(events.failed(of))
+    for _ in range(draw(st.integers(0, 3))):
+        kind = draw(st.sampled_from(["accepted", "rejected", "ordered", "withdrawn"]))
+        word = events.feedback(of, kind, draw(st.integers(10, 200)))
+        records.append(word)
+        truth.words[word.happened_at, word.event_id] = kind
+    return records, truth
+
+
+NUMBERS = iter(range(10**9))
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    # A failing life is small enough to read; shrinking would ask the ledger for minutes.
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.data())
+def test_random_lives_against_a_plain_model(ledger: Ledger, sink: Sink, data: Any) -> None:
+    """Late, doubled, reordered and replayed lives: views and a Python model agree."""
+    name = f"life{next(NUMBERS)}"
+    lives = [told(pattern(name, ordinal), data.draw) for ordinal in range(1, 4)]
+    stream = [record for records, _ in lives for record in records]
+    stream += data.draw(st.lists(st.sampled_from(stream), max_size=6))
+    stream = data.draw(st.permutations(stream))
+    cut = data.draw(st.integers(0, len(stream)))
+    write(sink, stream[:cut] or stream[:1])
+    write(sink, stream[cut:] or stream[:1], cut)
+    found = ask(
+        ledger, "SELECT * FROM patterns WHERE request_id = {r:String} ORDER BY ordinal", r=name
+    )
+    assert len(found) == 3
+    for row, (_, truth) in zip(found, lives, strict=True):
+        check(row, truth)
+
+
+def check(row: dict[str, Any], truth: Truth) -> None:
+    """One row of `patterns` against the truth."""
+    outcome = "published" if truth.published else "failed" if truth.failed else "open"
+    assert row["outcome"] == outcome
+    word = truth.words[max(truth.words)] if truth.words else ""
+    assert row["verdict"] == ("" if word == "withdrawn" else word)
+    assert row["is_accepted"] == (word in ("accepted", "ordered"))
+    assert row["machine_us"] == sum(truth.used_us.values())
+    passing = truth.passing if truth.published else 0
+    waste_us = sum(us for (_, attempt), us in truth.used_us.items() if attempt != passing)
+    assert row["waste_us"] == waste_us
+    exact = CPU * row["machine_us"] / 3_600_000_000
+    assert abs(row["cost"] - exact) < Decimal("1e-11")
+
+
+def test_errors_are_told_as_what_they_are(ledger: Ledger) -> None:
+    """Nobody there: try again. Wrong password: a person must act. Bad SQL: never again."""
+    nobody = Sink(
+        url=f"http://127.0.0.1:{free_port()}", user="heddle_writer", password="x", prices=BOOK
+    )
+    with pytest.raises(Transient):
+        nobody.write([(None, "t", 0, 0, T0)])
+    stranger = Sink(url=ledger.url, user="heddle_writer", password="wrong", prices=BOOK)
+    with pytest.raises(Unusable, match="does not know user"):
+        stranger.write([(None, "t", 0, 0, T0)])
+    with pytest.raises(Rejected, match="missing_column"):
+        ask(ledger, "SELECT missing_column FROM patterns")
+    with pytest.raises(Rejected, match="no question is called"):
+        ask(ledger, "no_such_question")
+    reader = Sink(url=ledger.url, user="heddle_reader", password=READER_PASSWORD, prices=BOOK)
+    with pytest.raises(Unusable):
+        reader.write([(None, "t", 0, 0, T0)])
+
+
+@pytest.mark.parametrize("name", sorted(questions()))
+def test_named_questions_have_answers(ledger: Ledger, sink: Sink, name: str) -> None:
+    """Each question of the house answers with rows once there is a story."""
+    write(sink, story("asked"))
+    assert answer(reading(ledger), name).rows
