@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
 from typing import TYPE_CHECKING, Final, Protocol
 
 from schemas import metrics
 from schemas.errors import Rejected, Transient
 from streams.kafka.dead_letter import dead_letter
-from streams.loop.verdicts import Breaker, backoff_ms
+from streams.loop.hops import about, told_refused
+from streams.loop.verdicts import Breaker, backoff_ms, given_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,8 @@ class Carrier:
             except Transient as error:
                 if attempt >= self._limits.tries_max:
                     return self._give_up(message, error, attempt)
-                self._wait(backoff_ms(self._limits, attempt, wished_ms=error.delay_ms), error)
+                wait_ms = backoff_ms(self._limits, attempt, wished_ms=error.delay_ms)
+                self._wait(wait_ms, error, message)
             except Exception as error:  # noqa: BLE001  The unexpected ends a record, not a worker.
                 return self._give_up(message, error, attempt)
             else:
@@ -113,10 +114,11 @@ class Carrier:
         with self._lock:
             self._breaker.failed(now_ms=_now_ms())
         self._ops.gauge(metrics.PAUSED, float(self._breaker.is_open), self._work.name)
-        return self._refuse(message, given_up(error, attempts, self._work.name), attempts)
+        return self._refuse(message, given_up(error, attempts, message), attempts)
 
     def _refuse(self, message: Message, refused: Rejected, attempts: int) -> str:
         """The raw record first, then the failure event."""
+        told_refused(message, refused, attempts=attempts)
         if refused.dead_letter:
             self._deliver([dead_letter(message, self._work.name, refused)])
             self._ops.count(metrics.DEAD_LETTERS, self._work.name, refused.field)
@@ -135,9 +137,10 @@ class Carrier:
         for output in outputs:
             self._ops.count(metrics.PRODUCED, output.topic)
 
-    def _wait(self, wait_ms: float, error: Transient) -> None:
+    def _wait(self, wait_ms: float, error: Transient, message: Message) -> None:
         self._ops.count(metrics.RETRIES, self._work.name)
-        log.info("trying again", extra={"wait_ms": wait_ms, "why": error.reason})
+        fields = {"wait_ms": wait_ms, "why": error.reason}
+        log.info("trying again", extra=about(message) | fields)
         if self._hurry.wait(wait_ms / 1000):
             raise _Hurried
 
@@ -159,22 +162,6 @@ class Carrier:
         with self._lock:
             self._working -= 1
         self._ops.gauge(metrics.IN_FLIGHT, self._working, self._work.name)
-
-
-def given_up(error: Exception, attempts: int, stage: str) -> Rejected:
-    """The refusal of a record that nobody tries again.
-
-    A stranger's exception may quote its input: only its type and spot are told.
-    """
-    if isinstance(error, Transient):
-        limit = f"{attempts} attempts"
-        return Rejected(error.reason, field="attempts", limit=limit, outcome="failed")
-    frames = traceback.extract_tb(error.__traceback__)[-1:]
-    spot = f"{frames[0].filename.rpartition('/')[2]}:{frames[0].lineno}" if frames else "?"
-    kind = type(error).__name__
-    log.error("unexpected error", extra={"kind": kind, "spot": spot, "stage": stage})
-    reason = f"unexpected {kind} at {spot}"
-    return Rejected(reason, field="value", limit="none: an error of ours", outcome="failed")
 
 
 class _Hurried(Exception):

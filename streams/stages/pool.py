@@ -6,8 +6,10 @@ a pool of its own, where its death is certainly its own. Kept in memory only.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import multiprocessing
+import os
 import signal
 import threading
 from collections import Counter
@@ -21,6 +23,8 @@ from schemas.errors import Deadly
 log = logging.getLogger("heddle.pool")
 
 T = TypeVar("T")
+PR_SET_PDEATHSIG: Final = 1
+"""From linux/prctl.h."""
 TASK_S_MAX: Final = 300
 """A task that takes longer is ended, which counts as a death."""
 DEATHS_MAX: Final = 3
@@ -88,14 +92,18 @@ def _executor(processes_max: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
         processes_max,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_quiet,
+        initializer=_begin,
+        initargs=(os.getpid(),),
         max_tasks_per_child=TASKS_PER_PROCESS_MAX,
     )
 
 
-def _quiet() -> None:
-    """A ctrl-C is the parent's business."""
+def _begin(parent: int) -> None:
+    """A ctrl-C is the parent's business; and whoever kills the parent ends us too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _bounded(task: Callable[..., T], details: tuple[Any, ...]) -> T:

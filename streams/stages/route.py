@@ -8,15 +8,17 @@ intake get the same treatment as the gateway's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from assets import keys
 from assets.manifest import recall, settle
 from schemas import names, topics
+from schemas.envelope import TRACEPARENT as W3C
 from schemas.errors import Conflict, Rejected
 from schemas.plain import from_plain, to_plain
 from schemas.records import Pattern, PatternRequested
+from streams.kafka.events import TRACEPARENT
 from streams.stages.decide import House, decide, routed
 from streams.stages.refusal import before_split, failure_output, time_of
 
@@ -74,7 +76,7 @@ class Route:
 
     def __call__(self, message: Message) -> Sequence[Output]:
         """One work order per pattern, on its tier's topic. Raises Rejected, Conflict, Transient."""
-        request = self._events.record(message, PatternRequested)
+        request = self._traced(self._events.record(message, PatternRequested), message)
         if not names.REQUEST_ID.fullmatch(request.request_id):
             raise Rejected("request id", field="request_id", limit="1 to 64 of [A-Za-z0-9_-]")
         self._intakes.check(self._events.name_of(message), request.tenant)
@@ -90,6 +92,13 @@ class Route:
         if pattern is None:
             return None
         return failure_output(self._events, pattern, refused, stage=STAGE, attempts=attempts)
+
+    def _traced(self, request: PatternRequested, message: Message) -> PatternRequested:
+        """A trace context that came as a header alone travels on with the patterns."""
+        header = None if request.traceparent else message.header(TRACEPARENT)
+        if header is None or not W3C.fullmatch(header):
+            return request
+        return replace(request, traceparent=header)
 
     def _claim(self, request: PatternRequested, message: Message) -> Pattern:
         key = keys.claim_key(request.request_id)
