@@ -15,8 +15,10 @@ from schemas.schema_registry import ids_of, lookup
 from schemas.topics import TIERS, prefixed
 from streams.kafka.connection import Connection
 from streams.kafka.events import Events
+from streams.loop.hops import Hops
 from streams.stages.decide import House
 from streams.stages.route import Intakes
+from streams.tracing import Tracing, otlp_exporter
 
 if TYPE_CHECKING:
     from heddle.settings import Settings
@@ -114,6 +116,15 @@ def price_text(settings: Settings) -> str:
 def group(settings: Settings, stage: str) -> str:
     """Consumer group and client id of a stage."""
     return prefixed(settings["PREFIX"], f"heddle.{stage}")
+
+
+def hops(settings: Settings, stage: str) -> Hops | None:
+    """Makes spans of a stage's records; None, and nothing loaded, where no collector is named."""
+    if not settings.traces_url:
+        return None
+    exporter = otlp_exporter(settings.traces_url)
+    tracing = Tracing(exporter, stage=stage, group=group(settings, stage))
+    return Hops(tracing, events(settings, stage))
 
 
 def worker_name(settings: Settings) -> str:

@@ -212,6 +212,7 @@ def _carry(settings: Settings, stop: threading.Event, carried: _Carried) -> int:
     ops = Ops(stage, conditions=READY)
     ops.ready("draining", yes=True)
     ops.start(settings.whole("PORT"), host=settings["HOST"])
+    hops = parts.hops(settings, stage)
     reach, names = parts.connection(settings), parts.stage_topics(settings, stage)
     require(reach, names, timeout_s=TOPICS_S_MAX)
     client_id = parts.group(settings, stage)
@@ -221,6 +222,7 @@ def _carry(settings: Settings, stop: threading.Event, carried: _Carried) -> int:
         producer=Producer(reach, client_id=client_id),
         limits=carried.limits,
         ops=ops,
+        hops=hops,
     )
     log.info("running", extra={"topics": len(names)})
     try:

@@ -117,6 +117,8 @@ class Settings:
     _sources: Mapping[str, str]
     kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
     """librdkafka properties that pass through."""
+    traces_url: str = ""
+    """Where spans go, OTLP over HTTP; empty: nowhere."""
 
     def __getitem__(self, name: str) -> str:
         """Text of a setting, by its name without the head."""
@@ -159,6 +161,8 @@ class Settings:
             )
             for name, value in self._values.items()
         ]
+        if self.traces_url:
+            rows.append(("traces", self.traces_url, "environment (OTEL_EXPORTER_OTLP_*)"))
         return rows + [
             (f"kafka {name}", HIDDEN if _is_secret(name) else value, "environment")
             for name, value in sorted(self.kafka.items())
@@ -181,7 +185,7 @@ def read(environ: Mapping[str, str], stack: Mapping[str, str] | None = None) -> 
         if setting.choices and values[setting.name] not in setting.choices:
             known = ", ".join(choice or "(empty)" for choice in setting.choices)
             raise _wrong(setting.name, values[setting.name], f"one of {known}")
-    return Settings(values, sources, _kafka(environ))
+    return Settings(values, sources, _kafka(environ), _traces_url(environ))
 
 
 def _one(setting: Setting, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -196,6 +200,16 @@ def _one(setting: Setting, environ: Mapping[str, str]) -> tuple[str, str]:
             return opened.read(SECRET_BYTES_MAX).strip(), f"{name}_FILE"
     except OSError as error:
         raise Unusable(f"{name}_FILE: {file} cannot be read ({error.strerror})") from error
+
+
+def _traces_url(environ: Mapping[str, str]) -> str:
+    """OpenTelemetry's own variables: the traces' endpoint as it is, else the base with its path."""
+    off = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if off or environ.get("OTEL_TRACES_EXPORTER", "otlp") != "otlp":
+        return ""
+    base = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip().rstrip("/")
+    whole = environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "").strip()
+    return whole or (f"{base}/v1/traces" if base else "")
 
 
 def _kafka(environ: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -27,13 +26,15 @@ from streams.kafka.consumer import Commit, Committed, Intake, Rebalance, Share
 from streams.kafka.dead_letter import dead_letter
 from streams.loop.delivery import Delivery
 from streams.loop.gauges import Gauges
+from streams.loop.hops import about, told_refused
 from streams.loop.stage import Ending, Limits, Stage
 from streams.loop.tracked import InFlight, Tracked, share_of, tracked
-from streams.loop.verdicts import Breaker, Retries, backoff_ms
+from streams.loop.verdicts import Breaker, Retries, backoff_ms, given_up
 
 if TYPE_CHECKING:
     from streams.kafka.message import Message, Output, Place
     from streams.kafka.producer import Producer
+    from streams.loop.hops import Hops
     from streams.ops import Ops
 
 log = logging.getLogger("heddle.loop")
@@ -46,9 +47,17 @@ class Runner:
     """One stage between its topics."""
 
     def __init__(
-        self, stage: Stage, *, intake: Intake, producer: Producer, limits: Limits, ops: Ops
+        self,
+        stage: Stage,
+        *,
+        intake: Intake,
+        producer: Producer,
+        limits: Limits,
+        ops: Ops,
+        hops: Hops | None = None,
     ) -> None:
         self._stage, self._intake, self._limits, self._ops = stage, intake, limits, ops
+        self._hops = hops
         self._delivery = Delivery(producer, self._sent)
         self._producer = producer
         self._shares: dict[Share, Tracked] = {}
@@ -73,6 +82,8 @@ class Runner:
         finally:
             self._stage.close(timeout_s=self._limits.drain_ms_max / 1000)
             self._intake.close()
+            if self._hops is not None:
+                self._hops.close()
         if self._trouble is not None:
             raise self._trouble
 
@@ -237,28 +248,17 @@ class Runner:
             return
         if isinstance(error, Transient) and flight.attempts < self._limits.tries_max:
             wait_ms = backoff_ms(self._limits, flight.attempts, wished_ms=error.delay_ms)
-            log.info("trying again", extra={"wait_ms": wait_ms, "why": str(error)})
+            fields = {"wait_ms": wait_ms, "why": error.reason, "attempts": flight.attempts}
+            log.info("trying again", extra=about(flight.message) | fields)
             self._retries.put(flight.message, due_ms=_now_ms() + wait_ms)
             return
         self._breaker.failed(now_ms=_now_ms())
-        self._refuse(flight, self._given_up(error))
-
-    def _given_up(self, error: Exception) -> Rejected:
-        if isinstance(error, Transient):
-            limit = f"{self._limits.tries_max} attempts"
-            return Rejected(error.reason, field="attempts", limit=limit, outcome="failed")
-        # The message of a stranger's exception may quote its input: only its type is told.
-        where = traceback.extract_tb(error.__traceback__)[-1:] if error.__traceback__ else []
-        spot = f"{where[0].filename.rpartition('/')[2]}:{where[0].lineno}" if where else "?"
-        log.error(
-            "unexpected error",
-            extra={"kind": type(error).__name__, "spot": spot, "stage": self._stage.name},
-        )
-        reason = f"unexpected {type(error).__name__} at {spot}"
-        return Rejected(reason, field="value", limit="none: an error of ours", outcome="failed")
+        self._refuse(flight, given_up(error, flight.attempts, flight.message))
 
     def _refuse(self, flight: InFlight, refused: Rejected) -> None:
         """The raw record first, then the failure event."""
+        flight.refused = refused
+        told_refused(flight.message, refused, attempts=flight.attempts)
         letter = dead_letter(flight.message, self._stage.name, refused)
         failure = self._stage.failure(flight.message, refused, attempts=flight.attempts)
         if refused.dead_letter:
@@ -292,7 +292,13 @@ class Runner:
             self._alone, share.trying = None, None
             share.careful = max(share.careful - 1, 0)
         self._ops.count(metrics.ENDED, self._stage.name, outcome)
-        self._ops.observe(metrics.LATENCY, (_now_ms() - flight.taken_ms) / 1000, self._stage.name)
+        took_ms = _now_ms() - flight.taken_ms
+        self._ops.observe(metrics.LATENCY, took_ms / 1000, self._stage.name)
+        if log.isEnabledFor(logging.DEBUG):
+            fields = {"outcome": outcome, "took_ms": round(took_ms, 1)}
+            log.debug("ended", extra=about(flight.message) | fields)
+        if self._hops is not None:
+            self._hops.ended(flight, outcome, took_ms=took_ms)
 
     def _sent(self, output: Output) -> None:
         self._ops.count(metrics.PRODUCED, output.topic)

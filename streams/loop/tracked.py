@@ -10,6 +10,7 @@ from streams.kafka.consumer import Commit, Committed, Share
 from streams.kafka.offsets import PartitionLedger, read
 
 if TYPE_CHECKING:
+    from schemas.errors import Rejected
     from streams.kafka.message import Message, Place
 
 
@@ -21,6 +22,8 @@ class InFlight:
     taken_ms: float
     """Monotonic clock."""
     attempts: int = 1
+    refused: Rejected | None = None
+    """Why it ends without a result, once that is certain."""
 
 
 def share_of(place: Place) -> Share:

@@ -1,20 +1,43 @@
-"""When to try again and when to stop trying: backoff and breaker. Pure; time is handed in."""
+"""When to try again and when to stop trying: backoff and breaker. Time is handed in."""
 
 from __future__ import annotations
 
 import heapq
+import logging
+import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from schemas.errors import Rejected, Transient
+from streams.loop.hops import about
 
 if TYPE_CHECKING:
     from streams.kafka.message import Message
     from streams.loop.stage import Limits
+
+log = logging.getLogger("heddle.loop")
 
 
 def backoff_ms(limits: Limits, attempt: int, *, wished_ms: int = 0) -> int:
     """Wait after the failed `attempt` (1, 2, ...): doubling, bounded, never below the wish."""
     doubled: int = limits.backoff_ms << min(attempt - 1, 30)
     return max(min(doubled, limits.backoff_ms_max), wished_ms)
+
+
+def given_up(error: Exception, attempts: int, message: Message) -> Rejected:
+    """The refusal of a record that nobody tries again after `attempts`.
+
+    A stranger's exception may quote its input: only its type and spot are told.
+    """
+    if isinstance(error, Transient):
+        limit = f"{attempts} attempts"
+        return Rejected(error.reason, field="attempts", limit=limit, outcome="failed")
+    frames = traceback.extract_tb(error.__traceback__)[-1:]
+    spot = f"{frames[0].filename.rpartition('/')[2]}:{frames[0].lineno}" if frames else "?"
+    kind = type(error).__name__
+    log.error("unexpected error", extra=about(message) | {"kind": kind, "spot": spot})
+    reason = f"unexpected {kind} at {spot}"
+    return Rejected(reason, field="value", limit="none: an error of ours", outcome="failed")
 
 
 @dataclass(slots=True)
