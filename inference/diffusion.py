@@ -71,7 +71,13 @@ class DiffusionEngine:
         self._book = ModelBook(settings.models_folders)
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._flight: list[_Flyer] = []
-        self._portion_max: dict[Key, int] = {}
+        # A picture fresh from the VAE is large: on a CPU two at once leave its caches (measured:
+        # twice the time per tile at 8), on a GPU they would set the peak of memory.
+        self._rows_at_once: dict[ForwardKind, int] = {
+            "denoise": settings.rows_max,
+            "decode": 1 if self._device.type == "cpu" else 4,
+        }
+        self._portion_max: dict[tuple[ForwardKind, Key], int] = {}
         self._meter = Meter()
         self._versions = library_versions()
         torch.set_num_threads(settings.threads or max(1, len(os.sched_getaffinity(0)) // 2))
@@ -218,7 +224,7 @@ class DiffusionEngine:
         """Do `work` on all flyers, in as few forwards as memory allows."""
         done: list[Pixels | None] = []
         while len(done) < len(flyers):
-            limit = self._portion_max.get(flyers[0].key, self.rows_max)
+            limit = self._portion_max.get((kind, flyers[0].key), self._rows_at_once[kind])
             some = flyers[len(done) : len(done) + limit]
             try:
                 with self._measured(kind, [flyer.row for flyer in some]):
@@ -228,7 +234,7 @@ class DiffusionEngine:
                 torch.cuda.empty_cache()
                 if len(some) == 1:
                     raise Transient("not enough memory on the device for one tile") from error
-                self._portion_max[flyers[0].key] = len(some) // 2
+                self._portion_max[kind, flyers[0].key] = len(some) // 2
             except RuntimeError as error:
                 raise Transient(f"the device failed in {kind}: {type(error).__name__}") from error
             else:

@@ -88,6 +88,9 @@ def load(model: Model, settings: LoomSettings) -> Loaded:
         if part is not None:
             part.to(device=device, dtype=torch.float32 if name == "vae" else dtype)
             part.eval().requires_grad_(requires_grad=False)
+    if device.type == "cpu":
+        # A quarter faster there; the UNet's small feature maps gain nothing by it.
+        pipe.vae.to(memory_format=torch.channels_last)
     wrap = make_seamless(pipe, "straight")
     return Loaded(
         model=model,
