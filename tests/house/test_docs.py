@@ -1,0 +1,63 @@
+"""Docs that cannot drift: tables, commands, links and folders are compared with the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from heddle.__main__ import _parser
+from heddle.pages import PAGE, page
+from heddle.settings import SETTINGS
+
+HOUSE = Path(__file__).parents[2]
+PAGES = sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").glob("*.md"), HOUSE / "client/README.md"])
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
+COMMAND = re.compile(
+    r"(?:\.venv/bin/)?heddle ((?:[a-z]+)(?: (?:list|show|replay|plan|check|apply|set|alias))?)"
+)
+
+
+def test_the_settings_page_is_the_table() -> None:
+    """docs/settings.md is what `python -m heddle.pages` writes."""
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_every_setting_means_something() -> None:
+    """No setting without a meaning, no name twice."""
+    assert all(setting.meaning for setting in SETTINGS)
+    assert len({setting.name for setting in SETTINGS}) == len(SETTINGS)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_links_lead_somewhere(path: Path) -> None:
+    """Every relative link of every page is a file of the repository."""
+    broken = [link for link in LINK.findall(path.read_text()) if not (path.parent / link).exists()]
+    assert broken == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_commands_in_docs_exist(path: Path) -> None:
+    """Whatever a page tells people to type after `heddle` is a command that there is."""
+    parser = _parser()
+    (known,) = (action.choices for action in parser._actions if action.choices)
+    indented = [line for line in path.read_text().splitlines() if line.startswith("    ")]
+    typed = {match.split()[0] for line in indented for match in COMMAND.findall(line)}
+    assert typed <= set(known)  # type: ignore[arg-type]
+
+
+def test_every_room_is_in_the_architecture() -> None:
+    """Each package of the house stands in ARCHITECTURE.md's table."""
+    text = (HOUSE / "ARCHITECTURE.md").read_text()
+    rooms = [path.parent.name for path in HOUSE.glob("*/__init__.py")]
+    assert [room for room in rooms if f"`{room}/`" not in text] == []
+
+
+def test_every_command_has_an_example() -> None:
+    """`--help` of each command ends with an example that begins with its own name."""
+    parser = _parser()
+    (known,) = (action.choices for action in parser._actions if action.choices)
+    for name, command in known.items():  # type: ignore[union-attr]
+        assert "example:" in (command.epilog or ""), name
+        assert f"heddle {name}" in (command.epilog or ""), name
