@@ -10,12 +10,13 @@ from heddle.settings import SETTINGS
 PAGE: Final = Path(__file__).parents[1] / "docs" / "settings.md"
 _HEAD: Final = """# Settings
 
-Every setting is read once, from the environment: `HEDDLE_<NAME>`. A secret may also come from the file that
-`HEDDLE_<NAME>_FILE` names. Commands that speak to a local stack take what is not set from its `stack.json`.
-`heddle settings` prints all of them with their source, secrets hidden.
+Every setting is read once, from the environment: `HEDDLE_<NAME>`. A secret may also come from the
+file that `HEDDLE_<NAME>_FILE` names. Commands that speak to a local stack take what is not set from
+its `stack.json`. `heddle settings` prints all of them with their source, secrets hidden.
 
-Any librdkafka property passes through as `HEDDLE_KAFKA_<PROPERTY>`, dots written as underscores, and wins over ours:
-`HEDDLE_KAFKA_SECURITY_PROTOCOL=SASL_SSL`, `HEDDLE_KAFKA_SASL_PASSWORD_FILE=/run/secrets/kafka`.
+Any librdkafka property passes through as `HEDDLE_KAFKA_<PROPERTY>`, dots written as underscores, and
+wins over ours: `HEDDLE_KAFKA_SECURITY_PROTOCOL=SASL_SSL`,
+`HEDDLE_KAFKA_SASL_PASSWORD_FILE=/run/secrets/kafka`.
 
 | Setting | Default | Meaning |
 |---|---|---|
