@@ -1,8 +1,14 @@
-"""Ports of this machine: free ones, and a clear word about taken ones. Loopback only."""
+"""Ports of this machine: free ones, and a clear word about taken ones. Loopback only.
+
+Between choosing a port and listening on it pass seconds in which a neighbour could choose it too.
+So a chosen port is marked: by an abstract socket named after it, which all processes of the machine
+see and which the kernel removes when this process ends, in whatever way.
+"""
 
 from __future__ import annotations
 
 import errno
+import os
 import random
 import socket
 from contextlib import ExitStack, closing
@@ -15,10 +21,13 @@ LOOPBACK = "127.0.0.1"
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOWEST_PORT = 20_000
 _TRIES_MAX = 2_000
+_MARKS_MAX = 256
+# This process's marks and their descriptors, oldest first. Beyond the limit the oldest is given up.
+_marks: dict[int, int] = {}
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """`count` distinct ports nobody listens on.
+    """`count` distinct ports nobody listens on, kept from other stacks while this process lives.
 
     They lie below the range from which the kernel serves outgoing connections, so that a passing
     client cannot sit on one between this answer and its use. Unusable when none can be found.
@@ -31,7 +40,7 @@ def free_ports(count: int) -> tuple[int, ...]:
                 break
             # Not a secret: only spreads neighbours apart.
             port = random.randrange(_LOWEST_PORT, above)  # noqa: S311
-            bound = _bind(port)
+            bound = _bind(port) if port not in _marks and mark(port) else None
             if bound is not None:
                 held.enter_context(closing(bound))
                 found.append(port)
@@ -53,6 +62,29 @@ def require_free(port: int, *, what: str, setting: str) -> None:
         " or leave it unset to have a free one chosen",
         exit_code=EXIT_PORT_TAKEN,
     )
+
+
+def mark(port: int) -> bool:
+    """Keep `port` from being chosen by others; whether it is now ours."""
+    if port in _marks:
+        return True
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0heddle-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    while len(_marks) >= _MARKS_MAX:
+        unmark(next(iter(_marks)))
+    # Detached: open until the process ends, and no complaint then.
+    _marks[port] = claim.detach()
+    return True
+
+
+def unmark(port: int) -> None:
+    """Let others choose `port` again; nothing when it is not marked by this process."""
+    if port in _marks:
+        os.close(_marks.pop(port))
 
 
 def is_free(port: int) -> bool:

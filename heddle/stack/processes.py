@@ -93,8 +93,13 @@ def choose_ports(options: StackOptions, previous: Mapping[str, int]) -> dict[str
     names = ("kafka", "kafka_controller", *SERVICES, *STAGES)
     for name, port in options.ports.items():
         ports.require_free(port, what=name, setting=port_setting(name))
+        ports.mark(port)
     fresh = dict(zip(names, ports.free_ports(len(names)), strict=True))
-    kept = {name: port for name, port in previous.items() if name in fresh and ports.is_free(port)}
+    kept = {
+        name: port
+        for name, port in previous.items()
+        if name in fresh and ports.is_free(port) and ports.mark(port)
+    }
     return {**fresh, **kept, **options.ports}
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +99,19 @@ def test_ports_are_kept_from_one_run_to_the_next() -> None:
         again = processes.choose_ports(StackOptions(), {**before, "unknown": 1})
     assert again.pop("live") != before.pop("live")
     assert again == before
+
+
+def test_a_chosen_port_is_chosen_by_nobody_else() -> None:
+    """A process beside this one cannot mark a port that this one was given, until it ends."""
+    (port,) = ports.free_ports(1)
+    ask = f"from heddle.stack import ports; print(ports.mark({port}), ports.mark({port}))"
+    beside = [sys.executable, "-c", ask]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    assert subprocess.check_output(beside, text=True, env=env).split() == ["False", "False"]
+    assert ports.mark(port)
+    ports.unmark(port)
+    assert subprocess.check_output(beside, text=True, env=env).split() == ["True", "True"]
+    assert ports.mark(port)
 
 
 def test_a_taken_port_is_refused_with_advice() -> None:
