@@ -14,7 +14,7 @@ Every setting is read once, from the environment: `HEDDLE_<NAME>`. A secret may 
 file that `HEDDLE_<NAME>_FILE` names. Commands that speak to a local stack take what is not set from
 its `stack.json`. `heddle settings` prints all of them with their source, secrets hidden.
 
-Any librdkafka property passes through as `HEDDLE_KAFKA_<PROPERTY>`, dots written as underscores, and
+Any librdkafka property passes through as `HEDDLE_KAFKA_<PROPERTY>`, dots as underscores, and
 wins over ours: `HEDDLE_KAFKA_SECURITY_PROTOCOL=SASL_SSL`,
 `HEDDLE_KAFKA_SASL_PASSWORD_FILE=/run/secrets/kafka`.
 

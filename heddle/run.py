@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from heddle import parts
-from schemas.errors import Unusable
 from streams.kafka.admin import require
 from streams.kafka.consumer import Intake
 from streams.kafka.producer import Producer
@@ -162,7 +161,25 @@ def _finish_work(settings: Settings) -> Finish:
 
 
 def _finish_on_faust(settings: Settings) -> int:
-    raise Unusable("finish on Faust is not wired")
+    from streams.stages.finish_faust import FaustSettings  # noqa: PLC0415
+    from streams.stages.finish_faust import run as run_on_faust  # noqa: PLC0415
+
+    reach = parts.connection(settings)
+    ops = Ops("finish", conditions=READY)
+    for condition in ("breaker", "draining"):
+        ops.ready(condition, yes=True)
+    ops.start(settings.whole("PORT"), host=settings["HOST"])
+    return run_on_faust(
+        FaustSettings(
+            connection=reach,
+            prefix=settings["PREFIX"],
+            batch_max=settings.whole("PROCESSES", lowest=1) + 2,
+            limits=Limits(drain_ms_max=settings.whole("DRAIN_MS")),
+        ),
+        _finish_work(settings),
+        producer=Producer(reach, client_id=parts.group(settings, "finish")),
+        ops=ops,
+    )
 
 
 def _record(settings: Settings, stop: threading.Event) -> int:
