@@ -145,7 +145,7 @@ def test_one_request_by_hand(ledger: Ledger, sink: Sink) -> None:
     assert acceptance["p"] >= acceptance["a"] >= 1
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_replay_order_and_repetition_change_nothing(ledger: Ledger, sink: Sink, seed: int) -> None:
     """Any range again, any order, any batches, other offsets: every view stays as it was."""
     name, draw = f"replay{seed}", random.Random(seed)
@@ -156,7 +156,7 @@ def test_replay_order_and_repetition_change_nothing(ledger: Ledger, sink: Sink, 
     start = draw.randrange(len(records))
     write(sink, records[start:], start, topic=name)
     write(sink, records[::-1], 500, topic=name)
-    for _ in range(3):
+    for _ in range(2):
         draw.shuffle(records)
         for cut in range(0, len(records), 3):
             write(sink, records[cut : cut + 3], draw.randrange(10_000), topic=name)
@@ -285,7 +285,7 @@ NUMBERS = iter(range(10**9))
 
 
 @settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     # A failing life is small enough to read; shrinking would ask the ledger for minutes.
     phases=[Phase.explicit, Phase.generate],
