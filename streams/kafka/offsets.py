@@ -71,6 +71,10 @@ class PartitionLedger:
         """Whether a former owner finished this record beyond its watermark."""
         return offset in self._later
 
+    def was_taken(self, offset: int) -> bool:
+        """Whether this record, or one after it, has been taken here already."""
+        return offset < self._next
+
     def take(self, offset: int) -> bool:
         """Note a record as begun; False when it was finished before and must not be redone.
 
@@ -91,8 +95,11 @@ class PartitionLedger:
         return True
 
     def finish(self, offset: int) -> None:
-        """Note a taken record as finished, its effects durable. A second time changes nothing."""
-        if offset < self.watermark() or offset in self._finished:
+        """Note a taken record as finished, its effects durable.
+
+        A second time changes nothing, nor does a record that was never taken here.
+        """
+        if not self.watermark() <= offset < self._next or offset in self._finished:
             return
         self.in_flight -= 1
         self._finished.add(offset)

@@ -66,9 +66,13 @@ class Watermarks:
         self._ledgers: dict[TopicPartition, PartitionLedger] = {}
 
     def take(self, place: TopicPartition, offset: int) -> None:
-        """A record has reached us."""
+        """A record has reached us.
+
+        One that comes a second time means that Faust went back to the committed offset, as it does
+        at the end of a recovery: what was in flight comes again as well, so we begin anew there.
+        """
         ledger = self._ledgers.get(place)
-        if ledger is None:
+        if ledger is None or ledger.was_taken(offset):
             ledger = self._ledgers[place] = PartitionLedger(position=offset)
         ledger.take(offset)
 

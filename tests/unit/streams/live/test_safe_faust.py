@@ -128,3 +128,21 @@ def test_a_message_keeps_repeated_headers(tmp_path: Path) -> None:
     message = safe_faust.message(raw)
     assert message.headers == (("a", b"1"), ("a", b"2"))
     assert (message.place, message.timestamp_ms) == (("t", 1, 2), 1500)
+
+
+def test_going_back_begins_anew() -> None:
+    """After a recovery Faust reads again from the committed offset: nothing is stuck, nothing is
+    committed past a record that came again and is not finished."""
+    marks = Watermarks()
+    for offset in (5, 6, 7):
+        marks.take(("t", 0), offset)
+    marks.finish(("t", 0), 5)
+    marks.take(("t", 0), 5)
+    marks.finish(("t", 0), 7)
+    assert marks.position(("t", 0)) == 5
+    marks.finish(("t", 0), 5)
+    marks.take(("t", 0), 6)
+    marks.take(("t", 0), 7)
+    marks.finish(("t", 0), 6)
+    marks.finish(("t", 0), 7)
+    assert marks.position(("t", 0)) == 8
