@@ -213,7 +213,7 @@ def test_foreign_ids_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream of new ids does not grow the codec, and never costs it an id of ours."""
     monkeypatch.setattr(codec_module, "FOREIGN_IDS_MAX", 20)
     text = source_text("PatternRequested")
-    codec = Codec(lookup=lambda _: text)
+    codec = Codec(lookup=lambda number: text if number >= 100 else None)
     for number in range(100, 200):
         assert codec.decode(framed(number, VALUE[5:]), PatternRequested) == REQUEST
     assert len(codec._known) <= 20

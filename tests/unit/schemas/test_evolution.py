@@ -300,6 +300,11 @@ def test_a_compatible_schema_is_accepted() -> None:
         pytest.param("1" * 10_000, "not a valid", id="digits"),
         pytest.param(json.dumps({"type": "record"}), "not a valid", id="no fields"),
         pytest.param(json.dumps(altered(reason={"type": ["null", 5]})), "unknown", id="number"),
+        pytest.param(
+            json.dumps({**SOURCE, "fields": [*SOURCE["fields"], field("x", "int", default="")]}),
+            "not a valid",
+            id="default of another type",
+        ),
         pytest.param(" " * (committed.SCHEMA_BYTES_MAX + 1), "schema longer", id="too long"),
     ],
 )
