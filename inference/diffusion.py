@@ -7,6 +7,7 @@ merely loops those. It refuses to guess: a row that cannot be made is Rejected b
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,8 @@ from inference.models import ModelBook
 from inference.settings import LoomSettings
 from inference.shares import weight
 from schemas.errors import Rejected, Transient, Unusable
+
+log = logging.getLogger(__name__)
 
 
 class Key(NamedTuple):
@@ -96,7 +99,7 @@ class DiffusionEngine:
         except Rejected as error:
             why = "; ".join((f"there is {error.limit}", *self._book.refused))
             raise Unusable(f"default model {name!r} is not among the models: {why}") from error
-        self._model(model.card.name, rows=())
+        self._loaded[model.card.name] = load(model, self._settings)
         # The first forward sets kernels up, which takes longer than a tile: before readiness, then.
         side_px = model.card.tile_px
         first = Row(
@@ -275,8 +278,16 @@ class DiffusionEngine:
         while len(self._loaded) >= max(1, self._settings.models_max):
             self._loaded.popitem(last=False)
         with self._measured("load", rows):
-            self._loaded[name] = load(self._book.find(name), self._settings)
+            self._loaded[name] = self._load(name)
         return self._loaded[name]
+
+    def _load(self, name: str) -> Loaded:
+        try:
+            return load(self._book.find(name), self._settings)
+        except Unusable as error:
+            # An operator can mend the folder while the requests wait; the others go on.
+            log.error("model cannot be loaded", extra={"model": name, "why": str(error)})
+            raise Transient(f"model {name} cannot be loaded at the moment") from error
 
     @contextmanager
     def _measured(self, kind: ForwardKind, rows: Sequence[Row]) -> Iterator[None]:

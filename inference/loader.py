@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import diffusers
 import huggingface_hub.constants
@@ -19,7 +19,7 @@ import transformers
 from inference.adapters import AdapterRack
 from inference.models import Model
 from inference.seamless import Wrap, make_seamless
-from inference.settings import LoomSettings
+from inference.settings import Device, Dtype, LoomSettings
 from inference.solvers import Schedule, schedule_from
 from schemas.errors import Unusable
 
@@ -64,6 +64,12 @@ class Loaded:
 
 def choose_device(settings: LoomSettings) -> tuple[torch.device, torch.dtype]:
     """The device and dtype the settings mean here. Raises Unusable when there is no such GPU."""
+    for name, value, known in (
+        ("device", settings.device, get_args(Device)),
+        ("dtype", settings.dtype, get_args(Dtype)),
+    ):
+        if value not in known:
+            raise Unusable(f"{name} is set to {value!r}, it may be {' | '.join(known)}")
     has_gpu = torch.cuda.is_available()
     if settings.device == "cuda" and not has_gpu:
         raise Unusable(

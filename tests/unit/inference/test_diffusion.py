@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DiffusionPipeline
 
+from inference.build import build_engine
 from inference.diffusion import DiffusionEngine
 from inference.engine import Ended, Row, Tile
 from inference.loader import choose_device
@@ -350,3 +352,33 @@ def test_an_unknown_default_model_is_unusable(settings: LoomSettings) -> None:
     """warm names the model that is not there and those that are."""
     with pytest.raises(Unusable, match=r"'rose'.*sd@1 \| xl@1"):
         DiffusionEngine(replace(settings, default_model="rose")).warm()
+
+
+def test_a_model_that_cannot_be_loaded_waits_for_its_operator(
+    settings: LoomSettings, shelf: Path, tmp_path: Path
+) -> None:
+    """A pickle in place of weights is Transient for its rows, Unusable at start; others go on."""
+    for name in ("sd", "bad"):
+        shutil.copytree(shelf / "models" / "sd", tmp_path / name)
+    weights = tmp_path / "bad" / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".bin"))
+    engine = DiffusionEngine(replace(settings, models_folders=(tmp_path,)))
+    with pytest.raises(Transient, match="bad@1 cannot be loaded"):
+        engine.run([row(model="bad")], cancelled=never)
+    _tiles(engine, [row(steps=1)])
+    broken = replace(settings, models_folders=(tmp_path,), default_model="bad")
+    with pytest.raises(Unusable, match=r"diffusion_pytorch_model\.bin is refused"):
+        DiffusionEngine(broken).warm()
+
+
+@pytest.mark.parametrize(
+    "change", [{"device": "tpu"}, {"dtype": "int4"}, {"models_folders": (Path("/nowhere"),)}]
+)
+def test_impossible_settings_are_said_plainly(
+    settings: LoomSettings, change: dict[str, Any]
+) -> None:
+    """Each names the value and, where there are few, what it may be."""
+    with pytest.raises(Unusable, match=r"tpu.*cuda|int4.*float16|nowhere"):
+        DiffusionEngine(replace(settings, **change))
+    with pytest.raises(Unusable, match=r"triton.*stand-in"):
+        build_engine("triton", settings)  # type: ignore[arg-type]

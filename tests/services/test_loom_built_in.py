@@ -1,0 +1,103 @@
+"""The shipped model, as it lies in the repository: it loads, it wraps, it draws what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from inference.build import BUILT_IN_FOLDER, LoomSettings, build_engine
+from inference.engine import LATTICES, Engine, Pixels, Row, Tile
+from inference.seamless import make_seamless
+
+pytestmark = pytest.mark.skipif(
+    not (BUILT_IN_FOLDER / "swatch" / "model_index.json").is_file(),
+    reason="the built-in model is not in this checkout",
+)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """The loom with its shipped model."""
+    made = build_engine("diffusion", LoomSettings(device="cpu", threads=1))
+    made.warm()
+    yield made
+    made.close()
+
+
+def _row(ordinal: int, **changes: object) -> Row:
+    facts: dict[str, object] = {
+        "pattern_id": f"r.{ordinal}",
+        "attempt": 1,
+        "prompt": "navy dots on cream",
+        "seed": ordinal,
+        "lattice": "straight",
+        "width_px": 256,
+        "height_px": 256,
+        "model": "swatch",
+    }
+    return Row(**(facts | changes))  # type: ignore[arg-type]
+
+
+def _pixels(engine: Engine, rows: list[Row]) -> list[Pixels]:
+    ends = engine.run(rows, cancelled=lambda _: False).ends
+    tiles = [end for end in ends if isinstance(end, Tile)]
+    assert len(tiles) == len(rows), ends
+    return [tile.pixels for tile in tiles]
+
+
+def _wrap_jump(pixels: Pixels, *, shift_px: int) -> float:
+    """Mean change across the left and right edge, over the 99th percentile inside."""
+    tile = pixels.astype(int)
+    inside = np.abs(np.diff(tile, axis=1)).mean(axis=(0, 2))
+    across = np.abs(tile[:, -1] - np.roll(tile[:, 0], shift_px, axis=0)).mean()
+    return float(across / np.percentile(inside, 99))
+
+
+def test_tiles_of_all_lattices_wrap(engine: Engine) -> None:
+    """Both edges of every lattice's tile are lines like any other."""
+    rows = [_row(at, lattice=lattice) for at, lattice in enumerate(LATTICES, 1)]
+    for row, pixels in zip(rows, _pixels(engine, rows), strict=True):
+        beside = 128 if row.lattice == "half-drop" else 0
+        below = 128 if row.lattice == "brick" else 0
+        assert _wrap_jump(pixels, shift_px=beside) <= 1.3, row.lattice
+        assert _wrap_jump(pixels.transpose(1, 0, 2), shift_px=below) <= 1.3, row.lattice
+
+
+def test_plain_diffusers_draws_the_same_tile(engine: Engine) -> None:
+    """The folder is an ordinary diffusers model; one call makes it seamless.
+
+    Mean difference at most one level of 255, no pixel off by more than 12: float noise, grown over
+    the steps.
+    """
+    row = _row(3, lattice="half-drop", steps=8, guidance=4.0)
+    pipe: Any = StableDiffusionPipeline
+    pipe = pipe.from_pretrained(
+        BUILT_IN_FOLDER / "swatch", torch_dtype=torch.float32, local_files_only=True
+    )
+    pipe.set_progress_bar_config(disable=True)
+    make_seamless(pipe, "half-drop")
+    image = pipe(
+        row.prompt,
+        num_inference_steps=8,
+        guidance_scale=4.0,
+        generator=torch.Generator("cpu").manual_seed(row.seed),
+        output_type="np",
+    ).images[0]
+    difference = np.abs(_pixels(engine, [row])[0] - image * 255)
+    assert difference.mean() <= 1
+    assert difference.max() <= 12
+
+
+def test_colours_follow_the_words(engine: Engine) -> None:
+    """Red dots are redder than blue ones, by far, on the same seed."""
+    rows = [
+        _row(at, prompt=f"{colour} dots on white", seed=5)
+        for at, colour in enumerate(("red", "blue"))
+    ]
+    red, blue = (tile.reshape(-1, 3).astype(int) for tile in _pixels(engine, rows))
+    assert (red[:, 0] - red[:, 2]).mean() > (blue[:, 0] - blue[:, 2]).mean() + 20
