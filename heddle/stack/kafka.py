@@ -233,6 +233,15 @@ def _start_somewhere(
     raise AssertionError("unreachable: the last try returns or raises")
 
 
+def new_cluster_id() -> str:
+    """A random UUID as Kafka writes them: 22 characters of URL-safe base64."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
+        # One in 64 begins with a dash, which Kafka's tools take for an option.
+        if not text.startswith("-"):
+            return text
+
+
 def _format_once(node: KafkaNode, java: str) -> None:
     """Give the storage its cluster id. A format cut short is begun anew, a finished one kept."""
     done = node.folder / "formatted"
@@ -240,7 +249,7 @@ def _format_once(node: KafkaNode, java: str) -> None:
         return
     with suppress(FileNotFoundError):
         shutil.rmtree(node.folder / "data")
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
+    cluster_id = new_cluster_id()
     command = [java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m"]
     command += ["-cp", f"{node.libs}/*", "kafka.tools.StorageTool", "format"]
     command += ["-t", cluster_id, "-c", "server.properties"]

@@ -25,6 +25,8 @@ from streams.kafka.admin import broker_answers
 _CHILD = str(Path(__file__).with_name("stack_child.py"))
 _OPTIONS = StackOptions(command=(sys.executable, _CHILD))
 _WAIT_S = 90.0
+# Each starts a broker several times, which takes a minute where others hold the processors.
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(autouse=True)

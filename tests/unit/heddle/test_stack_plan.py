@@ -6,11 +6,12 @@ import os
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
 
-from heddle.stack import ports, processes
+from heddle.stack import kafka, ports, processes
 from heddle.stack.kept import LOG_BYTES_MAX, Kept, Process
 from heddle.stack.layout import StackFolder
 from heddle.stack.processes import StackOptions
@@ -90,6 +91,13 @@ def test_everything_that_listens_has_a_port_of_its_own(tmp_path: Path) -> None:
     assert told["HEDDLE_ASSETS"] == (tmp_path / "assets").as_uri()
     assert told["HEDDLE_PARTITIONS"] == "4"
     assert Path(told["HEDDLE_LEDGER_WRITER_PASSWORD_FILE"]).exists()
+
+
+def test_a_cluster_id_is_never_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id that would begin with a dash is drawn again; others keep their 22 characters."""
+    drawn = iter([uuid.UUID(int=0xFB << 120), uuid.UUID(int=0xFF << 120)])
+    monkeypatch.setattr(uuid, "uuid4", lambda: next(drawn))
+    assert kafka.new_cluster_id() == "_wAAAAAAAAAAAAAAAAAAAA"
 
 
 def test_ports_are_kept_from_one_run_to_the_next() -> None:
