@@ -1,4 +1,4 @@
-"""`python -m training`: render a contact sheet, train the built-in model, export it, draw with it."""
+"""`python -m training`: render a contact sheet, train the built-in model, export it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     for name, text in (
         ("train", "train all stages, going on from the last checkpoint"),
         ("shards", "only train the autoencoder and write shards of latents"),
+        ("polish", "only train the decoder further; may run beside weave"),
         ("weave", "only train the UNet and the text encoder on the shards at hand"),
         ("export", "write the averaged model as a diffusers folder"),
     ):
@@ -49,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; answers the process's exit code."""
     given = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if torch.distributed.is_torchelastic_launched():
+        # Two processes of one thread each do not wait for each other at every layer, as threads do.
+        torch.distributed.init_process_group("gloo")
     if given.command == "render":
         save_sheet(swatch_sheet(given.seed, TILE_PX), given.out)
         return 0
@@ -72,6 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     actions = {
         "train": lambda: stages.train(course),
         "shards": lambda: stages.fill(course),
+        "polish": lambda: stages.polish(course),
         "weave": lambda: stages.weave(course),
         "export": lambda: stages.ship(course, given.target, Card()),
     }

@@ -12,23 +12,23 @@ import os
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
 
+from inference.seamless import make_seamless
 from training import captions, labels
 from training.latents import Shards
 from training.lattice import Lattice
-from training.model import scheduler
+from training.model import LATENT_STRIDE, TILE_PX, scheduler
 from training.reader import tokens
 from training.state import Average
-from training.wrap import Wrap
 
 LOG = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class Plan:
     seed: int = 3
     wall_s_max: float = 3000.0
     save_every: int = 100
+    meet_every: int = 8
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,20 +59,27 @@ class Progress:
     seconds: float = 0.0
     samples: int = 0
     loss: float = 1.0
+    spread: float = 0.0
 
 
 class Run:
     """One resumable training run; the checkpoint lies in `folder` as `diffuse.safetensors`."""
 
     def __init__(
-        self, model: nn.ModuleDict, tokenizer: CLIPTokenizer, plan: Plan, folder: Path, device: str
+        self,
+        model: nn.ModuleDict,
+        tokenizer: CLIPTokenizer,
+        *,
+        plan: Plan,
+        folder: Path,
+        device: str,
     ) -> None:
         self.plan, self.device, self.tokenizer = plan, device, tokenizer
         self.path = folder / "diffuse.safetensors"
         self.model = model.to(device=device, memory_format=torch.channels_last)
         # The average is copied before the wrap: a wrapped module must not be copied.
         self.average = Average(self.model, plan.decay)
-        self.wrap = Wrap(self.model["unet"])
+        self.wrap = make_seamless(self.model["unet"])
         self.optimiser = torch.optim.AdamW(
             [
                 {"params": list(model["unet"].parameters()), "peak": plan.rate},
@@ -80,23 +88,35 @@ class Run:
             lr=plan.rate,
             betas=(0.9, 0.99),
             weight_decay=1e-3,
+            fused=True,
         )
         self.progress = Progress()
+        joined = distributed.is_initialized()
+        self.rank = distributed.get_rank() if joined else 0
+        self.world = distributed.get_world_size() if joined else 1
         self.alphas = scheduler().alphas_cumprod.to(device)
         self._resume()
 
-    def train(self, shards: Shards) -> Progress:
-        """Go on until the steps or the wall time are spent; saves as it goes and at the end."""
-        generator = torch.Generator().manual_seed(self.plan.seed + self.progress.step)
-        dice = random.Random(self.plan.seed + self.progress.step)
-        scale = 1.0 / shards.spread()
+    def train(self, shards: Shards, until: float = 1.0) -> Progress:
+        """Go on until this share of the steps or the wall time is spent; saves as it goes.
+
+        The first shards ever seen decide the scale of latents for the whole run.
+        """
+        seed = self.plan.seed + self.progress.step + 1_000_003 * self.rank
+        generator = torch.Generator().manual_seed(seed)
+        dice = random.Random(seed)  # noqa: S311  (words, not secrets)
+        self.progress.spread = self.progress.spread or shards.spread()
+        scale = 1.0 / self.progress.spread
         self.model.train()
         before, began = self.progress.seconds, time.monotonic()
-        while self._spent() < 1:
+        while self._spent() < until:
             value = self._step(shards, scale, generator, dice)
             self.progress.step += 1
-            self.progress.samples += self.plan.batch
-            self.progress.seconds = before + time.monotonic() - began
+            # Processes meet at whole steps alone, so none can leave the others waiting.
+            if self.world == 1 or self.progress.step % self.plan.meet_every == 0:
+                self._meet(before + time.monotonic() - began)
+            self.average.follow(self.model)
+            self.progress.samples += self._rows(shards) * self.world
             self.progress.loss += (value - self.progress.loss) * 0.02
             if self.progress.step % 50 == 0:
                 self._log()
@@ -124,8 +144,8 @@ class Run:
         self, shards: Shards, scale: float, generator: torch.Generator, dice: random.Random
     ) -> float:
         lattice = dice.choices(tuple(Lattice), LATTICE_SHARES)[0]
-        self.wrap.lattice = lattice
-        clean, rows = shards.batch(lattice, self.plan.batch, generator)
+        self.wrap.use(lattice)
+        clean, rows = shards.batch(lattice, self._rows(shards), generator)
         texts = [
             "" if dice.random() < CAPTION_DROP else captions.caption(labels.swatch(row), dice)
             for row in rows
@@ -133,17 +153,32 @@ class Run:
         ids = tokens(self.tokenizer, texts).to(self.device)
         clean = (clean * scale).to(self.device, memory_format=torch.channels_last)
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
-        # One timestep from every slice of the range: less variance than independent draws.
+        # One timestep from every slice of the range: less variance than independent draws. More
+        # of them noisy: there the words decide; where little noise is left, v is mostly noise.
         slices = torch.arange(len(rows)) + torch.rand(len(rows), generator=generator)
-        steps = (slices * (len(self.alphas) / len(rows))).long().to(self.device)
+        share = (slices / len(rows)) ** (2 / 3)
+        steps = (share * len(self.alphas)).long().clamp(max=len(self.alphas) - 1).to(self.device)
         value = self._loss(clean, noise, steps, ids)
         self._rates()
         self.optimiser.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
-        self.average.follow(self.model)
         return float(value.detach())
+
+    def _meet(self, seconds: float) -> None:
+        """Average weights and clocks over all processes (local steps between meetings)."""
+        self.progress.seconds = seconds
+        if self.world == 1:
+            return
+        weights = [weight.detach() for weight in self._weights()]
+        flat = torch.cat([weight.flatten() for weight in weights] + [torch.tensor([seconds])])
+        distributed.all_reduce(flat)
+        flat /= self.world
+        sizes = [weight.numel() for weight in weights]
+        for weight, part in zip(weights, flat[:-1].split(sizes), strict=True):
+            weight.copy_(part.view_as(weight))
+        self.progress.seconds = float(flat[-1])
 
     def _loss(self, clean: Tensor, noise: Tensor, steps: Tensor, ids: Tensor) -> Tensor:
         kept = self.alphas[steps].sqrt()[:, None, None, None]
@@ -153,6 +188,11 @@ class Run:
             noisy = kept * clean + lost * noise
             guess = self.model["unet"](noisy, steps, states).sample
         return functional.mse_loss(guess.float(), kept * noise - lost * clean)
+
+    def _rows(self, shards: Shards) -> int:
+        """Rows per step: twice as many of half tiles, which cost a quarter each."""
+        whole = shards.latents.shape[-1] >= TILE_PX // LATENT_STRIDE
+        return self.plan.batch if whole else 2 * self.plan.batch
 
     def _rates(self) -> None:
         share = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(self._spent(), 1.0)))
@@ -174,12 +214,12 @@ class Run:
         for place, weight in enumerate(self._weights()):
             for name, value in self.optimiser.state.get(weight, {}).items():
                 kept[f"moment/{place}/{name}"] = value.detach().cpu().contiguous()
+        if self.rank:
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_suffix(".draft")
-        facts = {
-            name: getattr(self.progress, name) for name in ("step", "seconds", "samples", "loss")
-        }
-        save_file(kept, draft, metadata={"progress": json.dumps(facts)})
+        facts = json.dumps(asdict(self.progress))
+        save_file(kept, draft, metadata={"progress": facts})
         os.replace(draft, self.path)
 
     def _weights(self) -> list[nn.Parameter]:

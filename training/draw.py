@@ -12,17 +12,17 @@ import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
+from inference.seamless import make_seamless
 from training.lattice import Lattice
-from training.wrap import Wrap
 
 
 class Drawer:
     """A pipeline whose convolutions wrap; one lattice per call."""
 
     def __init__(self, pipe: StableDiffusionPipeline) -> None:
-        self._pipe = pipe
-        self._pipe.set_progress_bar_config(disable=True)
-        self._wrap = Wrap(pipe.unet, pipe.vae)
+        self.pipe = pipe
+        self.pipe.set_progress_bar_config(disable=True)
+        self.wrap = make_seamless(pipe)
 
     @classmethod
     def load(cls, folder: Path) -> Drawer:
@@ -37,13 +37,16 @@ class Drawer:
         seed: int = 0,
         steps: int = 16,
         guidance: float = 4.0,
+        tile_px: int | None = None,
     ) -> Tensor:
         """Tiles (B, 3, H, W) in 0..1; row i has the generator seeded with seed + i."""
-        self._wrap.lattice = lattice
-        made: Tensor = self._pipe(
+        self.wrap.use(lattice)
+        made: Tensor = self.pipe(
             list(prompts),
             num_inference_steps=steps,
             guidance_scale=guidance,
+            height=tile_px,
+            width=tile_px,
             generator=[torch.Generator().manual_seed(seed + row) for row in range(len(prompts))],
             output_type="pt",
         ).images

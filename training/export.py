@@ -15,6 +15,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from training import motifs, palette
 from training.model import TILE_PX, scheduler
+from training.vocabulary import write
 
 WEIGHTS_BYTES_MAX = 12_000_000
 
@@ -69,6 +70,10 @@ def export(parts: Parts, folder: Path, card: Card) -> int:
         "colours": list(palette.NAMES),
     }
     (folder / "heddle.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    # Older readers of CLIP tokenizers want the two files that tokenizer.json was made from.
+    write(folder / "tokenizer")
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)
     size_bytes = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
     if size_bytes > WEIGHTS_BYTES_MAX:
         raise ValueError(f"weights are {size_bytes} bytes, more than {WEIGHTS_BYTES_MAX}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,36 +15,69 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from inference.seamless import Wrap
 from training import render
 from training.autoencode import encode
 from training.labels import FIELDS, label
 from training.lattice import Lattice
-from training.model import TILE_PX
-from training.wrap import Wrap
+from training.model import LATENT_STRIDE, TILE_PX
 
 LOG = logging.getLogger(__name__)
 
-SHARD_TILES = 2048
+SHARD_TILES = 1024
 GROUP_TILES = 16
 _LATTICE = list(FIELDS).index("lattice")
 
 
+# Families whose small strokes, on half a tile, would be finer than any on a whole one.
+_COARSE_ONLY = ("check", "terrazzo", "scallop", "chevron", "wave", "trellis")
+
+
+def _half_tile_group(generator: torch.Generator) -> tuple[render.Group, str]:
+    """A group for tiles of half the side, and the scale that its strokes have on a whole tile."""
+    while True:
+        motif, scale, lattice = render.draw_group(generator)
+        finer = {"small": "tiny", "medium": "small", "large": "medium"}
+        if motif == "check":
+            finer = {"medium": "tiny", "large": "medium"}
+        elif motif in _COARSE_ONLY:
+            finer.pop("small")
+        if scale in finer:
+            return (motif, scale, lattice), finer[scale]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardPlan:
+    """What a shard holds: `tiles` (a multiple of GROUP_TILES) of `tile_px`, made on `device`."""
+
+    tile_px: int = TILE_PX
+    tiles: int = SHARD_TILES
+    device: str = "cpu"
+
+
 def write_shard(
-    model: AutoencoderKL, wrap: Wrap, folder: Path, index: int, *, device: str = "cpu"
+    model: AutoencoderKL, wrap: Wrap, folder: Path, *, index: int, plan: ShardPlan
 ) -> None:
-    """Render and encode one shard, unless it exists; its contents follow from `index` alone."""
+    """Render and encode one shard, unless it exists; its contents follow from `index` alone.
+
+    Half tiles (half of TILE_PX) hold the same strokes as whole ones, only fewer of them, at a
+    quarter of the work; they carry the label of the whole tile that they would be cut from.
+    """
     path = folder / f"shard-{index:04d}.safetensors"
     if path.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(1000 + index)
     latents, labels = [], []
-    for _ in range(SHARD_TILES // GROUP_TILES):
+    for _ in range(plan.tiles // GROUP_TILES):
         group = render.draw_group(generator)
+        scale = group[1]
+        if plan.tile_px < TILE_PX:
+            group, scale = _half_tile_group(generator)
         members = [render.draw_swatch(group, generator) for _ in range(GROUP_TILES)]
-        tiles = render.render(members, TILE_PX, device=device)
+        tiles = render.render(members, plan.tile_px, device=plan.device)
         latents.append(encode(model, wrap, tiles, group[2]).to("cpu", torch.float16))
-        labels.extend(label(member) for member in members)
+        labels.extend(label(replace(member, scale=scale)) for member in members)
     draft = path.with_suffix(".draft")
     packed = {
         "latents": torch.cat(latents).contiguous(),
@@ -55,12 +89,13 @@ def write_shard(
 
 
 class Shards:
-    """All shards found so far, held in memory (16 MB each)."""
+    """All shards of one tile size found so far, held in memory (8 MB each at most)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tile_px: int) -> None:
         self._folder = folder
         self._loaded: set[str] = set()
-        self.latents = torch.empty(0, 4, TILE_PX // 8, TILE_PX // 8, dtype=torch.float16)
+        side = tile_px // LATENT_STRIDE
+        self.latents = torch.empty(0, 4, side, side, dtype=torch.float16)
         self.labels = torch.empty(0, len(FIELDS), dtype=torch.int16)
         self._rows: dict[Lattice, Tensor] = {}
         self.look_again()
@@ -77,8 +112,8 @@ class Shards:
             self._rows[lattice] = torch.nonzero(self.labels[:, _LATTICE] == place)[:, 0]
 
     def spread(self) -> float:
-        """Standard deviation of all latents; its inverse is the model's scaling factor."""
-        return float(self.latents[: 8 * SHARD_TILES].float().std())
+        """Standard deviation of the first shard; its inverse is the model's scaling factor."""
+        return float(self.latents[:SHARD_TILES].float().std())
 
     def batch(
         self, lattice: Lattice, size: int, generator: torch.Generator

@@ -26,6 +26,7 @@ class Shape:
     groups: int = 8
 
 
+SHIPPED = Shape()
 TINY = Shape(autoencoder=(12, 12, 12, 12), unet=(8, 16, 16), text_width=16, text_layers=1, groups=4)
 
 
@@ -50,13 +51,13 @@ def autoencoder(shape: Shape) -> AutoencoderKL:
 
 
 def unet(shape: Shape) -> UNet2DConditionModel:
-    """A UNet with attention at its two lower levels, predicting v."""
+    """A UNet with attention at its lowest level (8 x 8 for a whole tile), predicting v."""
     return UNet2DConditionModel(
         sample_size=TILE_PX // LATENT_STRIDE,
         in_channels=4,
         out_channels=4,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
         block_out_channels=shape.unet,
         layers_per_block=1,
         attention_head_dim=4,
@@ -92,6 +93,7 @@ def scheduler() -> DDIMScheduler:
         beta_schedule="scaled_linear",
         clip_sample=False,
         set_alpha_to_one=True,
+        steps_offset=1,
         prediction_type="v_prediction",
         timestep_spacing="trailing",
         rescale_betas_zero_snr=True,

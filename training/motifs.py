@@ -78,7 +78,7 @@ def _alternate(cell: Cells) -> Tensor | None:
     return torch.remainder(cell.column + cell.row, 2) > 0.5
 
 
-def _in_cells(canvas: Canvas, shape: Tensor, accent: Tensor, inks: int, cell: Cells) -> Layers:
+def _in_cells(canvas: Canvas, shape: Tensor, accent: Tensor, *, inks: int, cell: Cells) -> Layers:
     """A shape in every cell and, with two inks or more, an accent on top of it."""
     layers = [Layer(distance_px=canvas.px(shape, cell.count), turns=_alternate(cell))]
     if inks > 1:
@@ -89,31 +89,31 @@ def _in_cells(canvas: Canvas, shape: Tensor, accent: Tensor, inks: int, cell: Ce
 def _dot(canvas: Canvas, inks: int) -> Layers:
     cell, radius = canvas.cells(), canvas.between(0.26, 0.38)
     shape = sdf.circle(cell.x, cell.y, radius)
-    return _in_cells(canvas, shape, sdf.circle(cell.x, cell.y, radius * 0.5), inks, cell)
+    return _in_cells(canvas, shape, sdf.circle(cell.x, cell.y, radius * 0.5), inks=inks, cell=cell)
 
 
 def _ring(canvas: Canvas, inks: int) -> Layers:
     cell, radius = canvas.cells(), canvas.between(0.3, 0.38)
     shape = sdf.ring(cell.x, cell.y, radius, torch.full_like(radius, 0.065))
-    return _in_cells(canvas, shape, sdf.circle(cell.x, cell.y, radius * 0.42), inks, cell)
+    return _in_cells(canvas, shape, sdf.circle(cell.x, cell.y, radius * 0.42), inks=inks, cell=cell)
 
 
 def _heart(canvas: Canvas, inks: int) -> Layers:
     cell, size = canvas.cells(), canvas.between(0.33, 0.42)
     shape = sdf.heart(cell.x, cell.y, size)
-    return _in_cells(canvas, shape, sdf.heart(cell.x, cell.y, size * 0.5), inks, cell)
+    return _in_cells(canvas, shape, sdf.heart(cell.x, cell.y, size * 0.5), inks=inks, cell=cell)
 
 
 def _star(canvas: Canvas, inks: int) -> Layers:
     cell, radius = canvas.cells(), canvas.between(0.38, 0.48)
     shape = sdf.star(cell.x, cell.y, radius)
-    return _in_cells(canvas, shape, sdf.star(cell.x, cell.y, radius * 0.5), inks, cell)
+    return _in_cells(canvas, shape, sdf.star(cell.x, cell.y, radius * 0.5), inks=inks, cell=cell)
 
 
 def _moon(canvas: Canvas, inks: int) -> Layers:
     cell, radius = canvas.cells(), canvas.between(0.32, 0.42)
     accent = sdf.star(cell.x - radius * 0.55, cell.y, radius * 0.42)
-    return _in_cells(canvas, sdf.crescent(cell.x, cell.y, radius), accent, inks, cell)
+    return _in_cells(canvas, sdf.crescent(cell.x, cell.y, radius), accent, inks=inks, cell=cell)
 
 
 def _leaf(canvas: Canvas, inks: int) -> Layers:
@@ -122,7 +122,7 @@ def _leaf(canvas: Canvas, inks: int) -> Layers:
     x, y = sdf.rotate(cell.x, cell.y, (canvas.turn - 0.5) * (math.pi / 2))
     shape = sdf.leaf(x, y, length, length * 0.5)
     rib = torch.maximum(x.abs() - 0.035, y.abs() - length * 0.7)
-    layers = _in_cells(canvas, shape, rib, inks, cell)
+    layers = _in_cells(canvas, shape, rib, inks=inks, cell=cell)
     if inks == 1:
         layers.append(Layer(distance_px=canvas.px(rib, cell.count), ink=-1))
     return layers
@@ -142,7 +142,7 @@ def _diamond(canvas: Canvas, inks: int) -> Layers:
     cell, width = canvas.cells(), canvas.between(0.34, 0.44)
     shape = sdf.rhombus(cell.x, cell.y, width, width + 0.05)
     accent = sdf.rhombus(cell.x, cell.y, width * 0.45, width * 0.5)
-    return _in_cells(canvas, shape, accent, inks, cell)
+    return _in_cells(canvas, shape, accent, inks=inks, cell=cell)
 
 
 # Bands: an even number of periods in the tile closes under half a tile's shear too.

@@ -65,7 +65,7 @@ def train(
     weights = [*model.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(weights, lr=plan.rate, weight_decay=1e-3)
     generator = torch.Generator().manual_seed(plan.seed)
-    dice = random.Random(plan.seed)
+    dice = random.Random(plan.seed)  # noqa: S311  (words, not secrets)
     began = time.monotonic()
     right = 0.0
     for step in range(plan.steps):
@@ -73,7 +73,8 @@ def train(
         if spent >= 1:
             break
         for group in optimiser.param_groups:
-            group["lr"] = plan.rate * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * spent))
+            warm = min(1, (step + 1) / 100)
+            group["lr"] = plan.rate * warm * 0.5 * (1 + math.cos(math.pi * spent))
         swatches = [
             render.draw_swatch(render.draw_group(generator), generator) for _ in range(plan.batch)
         ]

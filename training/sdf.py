@@ -34,7 +34,7 @@ def rhombus(x: Tensor, y: Tensor, half_width: Tensor, half_height: Tensor) -> Te
     return (x.abs() / half_width + y.abs() / half_height - 1) * scale
 
 
-def star(x: Tensor, y: Tensor, radius: Tensor, points: int = 5, depth: float = 0.45) -> Tensor:
+def star(x: Tensor, y: Tensor, radius: Tensor, *, points: int = 5, depth: float = 0.45) -> Tensor:
     """A star with its first point upwards; exact along the edges, a bound at the corners."""
     sector = math.pi / points
     angle = torch.atan2(x, -y)

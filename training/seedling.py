@@ -42,32 +42,37 @@ def plant(model: AutoencoderKL) -> None:
 
 def _carry(conv: nn.Conv2d, taps: Tensor) -> None:
     """Let the carried channels through under the given taps, untouched by the other channels."""
-    assert conv.bias is not None
+    bias = _bias(conv)
     conv.weight[:CARRIED] = 0
-    conv.bias[:CARRIED] = 0
+    bias[:CARRIED] = 0
     for channel in range(CARRIED):
         conv.weight[channel, channel] = taps
 
 
+def _bias(conv: nn.Conv2d) -> Tensor:
+    if conv.bias is None:
+        raise ValueError("a convolution of the autoencoder has no bias to carry the constant")
+    return conv.bias
+
+
 def _open(conv: nn.Conv2d) -> None:
     """Split the first three inputs into plus and minus, and add the constant pair."""
-    assert conv.bias is not None
+    bias = _bias(conv)
     conv.weight[:CARRIED] = 0
-    conv.bias[:CARRIED] = 0
+    bias[:CARRIED] = 0
     for channel in range(3):
         conv.weight[2 * channel, channel, 1, 1] = 1
         conv.weight[2 * channel + 1, channel, 1, 1] = -1
-    conv.bias[6], conv.bias[7] = CONSTANT, -CONSTANT
+    bias[6], bias[7] = CONSTANT, -CONSTANT
 
 
 def _close(norm: nn.GroupNorm, conv: nn.Conv2d) -> None:
     """Join plus and minus into the first three outputs."""
-    assert conv.bias is not None
     spread = CONSTANT * math.sqrt(2 / norm.num_channels)
     norm.weight[:6] = spread
     conv.weight[:, :CARRIED] *= 0.1
     conv.weight[:3] *= 0.1
-    conv.bias[:3] = 0
+    _bias(conv)[:3] = 0
     for channel in range(3):
         conv.weight[channel, :6] = 0
         conv.weight[channel, 2 * channel, 1, 1] = 1

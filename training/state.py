@@ -36,8 +36,9 @@ class Average:
 def save_state(path: Path, module: nn.Module, step: int, **extra: Tensor) -> None:
     """Write the module's weights and its step count; the file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().cpu().contiguous() for name, value in
-               module.state_dict().items()}
+    weights = {
+        name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()
+    }
     draft = path.with_suffix(".draft")
     save_file({**weights, **extra}, draft, metadata={"step": str(step)})
     os.replace(draft, path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 from transformers import CLIPTokenizer
@@ -46,7 +47,7 @@ def split(word: str, ranks: dict[Pair, int]) -> list[str]:
     """The tokens of one lower-case ASCII word under the given merge ranks."""
     pieces = [*word[:-1], word[-1] + END]
     while len(pieces) > 1:
-        pairs = list(zip(pieces, pieces[1:], strict=False))
+        pairs = list(pairwise(pieces))
         best = min(pairs, key=lambda pair: ranks.get(pair, len(ranks)))
         if best not in ranks:
             break
@@ -70,7 +71,7 @@ def write(folder: Path) -> CLIPTokenizer:
     letters = byte_letters()
     tokens = [*letters, *(letter + END for letter in letters)]
     tokens += [left + right for left, right in rules]
-    tokens = list(dict.fromkeys(tokens)) + [START_TOKEN, END_TOKEN]
+    tokens = [*dict.fromkeys(tokens), START_TOKEN, END_TOKEN]
     table = {token: place for place, token in enumerate(tokens)}
     (folder / "vocab.json").write_text(json.dumps(table, ensure_ascii=False), encoding="utf-8")
     lines = ["#version: 0.2", *(f"{left} {right}" for left, right in rules)]
@@ -82,5 +83,13 @@ def write(folder: Path) -> CLIPTokenizer:
         pad_token=END_TOKEN,
     )
     tokenizer.save_pretrained(folder)
+    loaded: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder)
+    return loaded
+
+
+def load(folder: Path) -> CLIPTokenizer:
+    """Read the tokenizer if its files are there, else write them; safe beside other readers."""
+    if not (folder / "tokenizer_config.json").exists():
+        return write(folder)
     loaded: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder)
     return loaded

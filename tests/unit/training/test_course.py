@@ -1,0 +1,82 @@
+"""Training from nothing to a diffusers folder, with nets so small that it takes seconds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+
+from training import autoencode, course, diffuse, reader
+from training.draw import Drawer
+from training.export import Card
+from training.lattice import Lattice, right_neighbour
+from training.model import TINY
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> course.Course:
+    return course.Course(
+        folder=Path(tmp_path_factory.mktemp("run")),
+        shape=TINY,
+        shards=1,
+        shard_tiles=64,
+        autoencode=autoencode.Plan(steps=2, batch=2, pool=8),
+        reader=reader.Plan(steps=2, batch=4),
+        diffuse=diffuse.Plan(steps=4, batch=2, save_every=2),
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(small: course.Course) -> diffuse.Progress:
+    return course.train(small)
+
+
+def test_training_runs_through_all_stages(trained: diffuse.Progress) -> None:
+    """Every stage leaves its result, and the losses are numbers."""
+    assert trained.step == 4
+    assert trained.loss == trained.loss
+    assert trained.samples > 0
+
+
+def test_training_goes_on_where_it_stopped(small: course.Course, trained: diffuse.Progress) -> None:
+    """A second call with more steps starts at the checkpoint, not at nothing."""
+    more = replace(small, diffuse=replace(small.diffuse, steps=6))
+    again = course.weave(more)
+    assert again.step == 6
+    assert again.samples > trained.samples
+    assert again.spread == trained.spread
+
+
+def test_plain_diffusers_loads_what_is_exported(
+    small: course.Course, trained: diffuse.Progress, tmp_path: Path
+) -> None:
+    """The folder needs no code of ours, holds safetensors alone, and draws a finite picture."""
+    del trained
+    size_bytes = course.ship(small, tmp_path / "model", Card())
+    assert 0 < size_bytes < 12_000_000
+    assert not list(tmp_path.rglob("*.bin"))
+    pipe = DiffusionPipeline.from_pretrained(tmp_path / "model")
+    tile = pipe("red hearts", num_inference_steps=2, output_type="pt").images
+    assert tile.shape == (1, 3, 256, 256)
+    assert torch.isfinite(tile).all()
+
+
+def test_drawing_is_equivariant_to_the_wrap(
+    small: course.Course, trained: diffuse.Progress, tmp_path: Path
+) -> None:
+    """Decoding the next unit's latents gives the next unit: the seam is no special place."""
+    del trained
+    course.ship(small, tmp_path / "model", Card())
+    drawer = Drawer.load(tmp_path / "model")
+    drawer.wrap.use(Lattice.HALF_DROP)
+    latents = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    after = right_neighbour(latents, Lattice.HALF_DROP)
+    shifted = torch.cat([latents[..., 8:], after[..., :8]], -1)
+    with torch.no_grad():
+        whole = drawer.pipe.vae.decode(latents).sample
+        moved = drawer.pipe.vae.decode(shifted).sample
+    expected = torch.cat([whole[..., 64:], right_neighbour(whole, Lattice.HALF_DROP)[..., :64]], -1)
+    assert (moved - expected).abs().max() < 1e-4
