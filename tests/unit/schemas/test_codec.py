@@ -71,7 +71,7 @@ def any_of(hint: Any) -> st.SearchStrategy[Any]:
 ANY_RECORD = st.one_of([any_of(kind) for kind in RECORDS])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(record=ANY_RECORD)
 def test_every_record_survives_the_wire(record: Record) -> None:
     """Encoding and decoding gives the same record, whatever its fields hold."""
@@ -148,7 +148,7 @@ def test_what_is_no_record_is_refused(value: bytes | None, field: str, limit: st
     assert refused.value.limit.startswith(limit)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(noise=st.binary(max_size=200))
 def test_noise_is_refused_and_nothing_else(noise: bytes) -> None:
     """Whatever follows a good frame, the answer is a record or Undecodable."""
@@ -158,7 +158,7 @@ def test_noise_is_refused_and_nothing_else(noise: bytes) -> None:
             CODEC.decode(head + noise, kind)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(place=st.integers(5, len(VALUE) - 1), byte=st.integers(0, 255), record=ANY_RECORD)
 def test_a_changed_byte_is_refused_or_read(place: int, byte: int, record: Record) -> None:
     """One wrong byte anywhere gives a record or Undecodable, never another error."""
