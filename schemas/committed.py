@@ -90,7 +90,7 @@ def accept(schema_text: str, *, record: str) -> Any:
         found = problems(newest(record).source, schema)
         if found:
             raise _refused(found[0])
-        return parse_schema(schema, _write_hint=False)
+        return parse_schema(schema)
     except MALFORMED as error:
         raise _refused("not a valid Avro schema") from error
 
@@ -107,7 +107,8 @@ def _load(record: str, number: int, schema_id: int) -> Version:
         number=number,
         schema_id=schema_id,
         source=source,
-        parsed=parse_schema(source, _write_hint=False),
+        # Parsed once: without the mark that parsing leaves, every record would parse it again.
+        parsed=parse_schema(source),
         fingerprint=fingerprint_of(source),
     )
 
