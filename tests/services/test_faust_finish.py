@@ -21,6 +21,9 @@ from confluent_kafka.cimpl import NewTopic
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 3
+WAIT_S = 100.0
+"""A busy machine takes half a minute to start a worker."""
+pytestmark = pytest.mark.timeout(300)
 CHILD = """
 import logging, sys, time
 from schemas.errors import Rejected, Transient
@@ -53,9 +56,9 @@ class Stub:
         return Output(f"{prefix}.patterns.failed", message.key, text.encode())
 
 connection = Connection(bootstrap=bootstrap)
-limits = Limits(tries_max=3, backoff_ms=20, breaker_errors_max=50)
+limits = Limits(tries_max=3, backoff_ms=20, breaker_errors_max=50, drain_ms_max=50_000)
 if may_fail == "wait":
-    limits = Limits(tries_max=50, backoff_ms=2_000)
+    limits = Limits(tries_max=50, backoff_ms=2_000, drain_ms_max=50_000)
 sys.exit(run(FaustSettings(connection=connection, prefix=prefix, limits=limits), Stub(),
              producer=Producer(connection, client_id="test"), ops=Ops("finish")))
 """
@@ -107,7 +110,7 @@ class Bench:
             child.wait(10)
 
     def read(
-        self, name: str, enough: Callable[[Counter[bytes]], bool], *, wait_s: float = 40
+        self, name: str, enough: Callable[[Counter[bytes]], bool], *, wait_s: float = WAIT_S
     ) -> Counter[bytes]:
         """Values on a topic, counted, from its beginning until `enough` or the time is over."""
         consumer = Consumer(
@@ -129,7 +132,7 @@ class Bench:
         consumer.close()
         return found
 
-    def published(self, values: Sequence[bytes], *, wait_s: float = 40) -> Counter[bytes]:
+    def published(self, values: Sequence[bytes], *, wait_s: float = WAIT_S) -> Counter[bytes]:
         """What is published once all of `values` are, or when the time is over."""
         return self.read("patterns.published", lambda f: set(f) >= set(values), wait_s=wait_s)
 
@@ -160,13 +163,15 @@ def some(found: Counter[bytes]) -> bool:
     return bool(found)
 
 
-@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
-def test_every_codec_passes(bench: Bench, codec: str) -> None:
-    """A batch in any codec Kafka knows goes through."""
-    values = numbered(20)
-    bench.put(values, codec=codec)
+def test_every_codec_passes(bench: Bench) -> None:
+    """A batch in each codec that Kafka knows goes through one worker."""
+    wanted: list[bytes] = []
     with bench.worker():
-        assert set(bench.published(values)) == set(values)
+        for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
+            values = [f"{codec} {number}".encode() for number in range(20)]
+            bench.put(values, codec=codec)
+            wanted += values
+        assert set(bench.published(wanted)) == set(wanted), bench.log.read_text()[-4000:]
 
 
 def test_a_killed_worker_loses_nothing(bench: Bench) -> None:
@@ -193,11 +198,11 @@ def test_a_move_between_two_workers_loses_nothing(bench: Bench) -> None:
         with bench.worker(work_ms=150) as second:
             bench.read("patterns.published", lambda f: len(f) >= 40)
             first.send_signal(signal.SIGTERM)
-            assert first.wait(30) == 0, bench.log.read_text()[-4000:]
+            assert first.wait(60) == 0, bench.log.read_text()[-4000:]
             found = bench.published(values)
             assert set(found) == set(values), bench.log.read_text()[-4000:]
             second.send_signal(signal.SIGTERM)
-            assert second.wait(30) == 0
+            assert second.wait(60) == 0
 
 
 def test_a_drained_worker_leaves_nothing_undone(bench: Bench) -> None:
@@ -207,11 +212,11 @@ def test_a_drained_worker_leaves_nothing_undone(bench: Bench) -> None:
     with bench.worker(work_ms=150) as child:
         assert bench.read("patterns.published", some)
         child.send_signal(signal.SIGTERM)
-        assert child.wait(30) == 0
+        assert child.wait(60) == 0
     with bench.worker() as child:
         found = bench.published(values)
         child.send_signal(signal.SIGTERM)
-        assert child.wait(30) == 0
+        assert child.wait(60) == 0
     assert found == Counter(values)
     assert sum(bench.committed()) == 60
 
@@ -224,7 +229,7 @@ def test_an_unfinished_record_holds_the_offset_back(bench: Bench) -> None:
         found = bench.read("patterns.published", lambda f: len(f) >= 5)
         assert b"0" not in found
         child.send_signal(signal.SIGTERM)
-        assert child.wait(30) == 0, bench.log.read_text()[-4000:]
+        assert child.wait(60) == 0, bench.log.read_text()[-4000:]
     with bench.worker():
         assert set(bench.published(values)) == set(values)
 
