@@ -59,7 +59,7 @@ class Link:
         self._address = address
         self._settings = dict(settings or {})
         self._client: Any = None
-        self._contexts: dict[str, Any] = {}
+        self._contexts: dict[tuple[str, tuple[str, ...]], Any] = {}
 
     @property
     def client(self) -> Any:
@@ -115,16 +115,17 @@ class Link:
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """All rows in one insert, durable on return. Types are asked of the table, once."""
+        key = (table, tuple(columns))
         try:
-            if table not in self._contexts:
-                self._contexts[table] = self.client.create_insert_context(
+            if key not in self._contexts:
+                self._contexts[key] = self.client.create_insert_context(
                     table, list(columns), database=self._address.database
                 )
-            context = self._contexts[table]
+            context = self._contexts[key]
             context.data = list(rows)
             self.client.insert(context=context)
         except Exception as error:  # noqa: BLE001 - as above.
-            self._contexts.pop(table, None)
+            self._contexts.pop(key, None)
             raise translated(error, self._address) from None
 
     def close(self) -> None:

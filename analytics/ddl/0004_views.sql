@@ -52,30 +52,18 @@ CREATE OR REPLACE VIEW heddle.patterns (
     currency LowCardinality(String) COMMENT 'ISO 4217 code of the price book'
 ) AS
 WITH
-    spent AS (
+    parts AS (
         SELECT
-            request_id, ordinal, attempt,
-            sum(duration_us) AS used_us,
-            sum(toDecimal128(duration_us, 0) * price_per_hour) AS priced,
-            max(currency) AS in_currency
+            request_id, ordinal, usage_parts.attempt AS of_attempt, duration_us, currency,
+            toDecimal128(duration_us, 0) * price_per_hour AS priced
         FROM heddle.usage_parts FINAL
-        GROUP BY request_id, ordinal, attempt
-    ),
-    passed AS (
-        SELECT request_id, ordinal, attempt AS passing
-        FROM heddle.lives
-        WHERE published_at IS NOT NULL
     ),
     sums AS (
         SELECT
-            spent.request_id AS request_id, spent.ordinal AS ordinal,
-            sum(used_us) AS machine_us,
-            sumIf(used_us, attempt != passing) AS waste_us,
-            sum(priced) AS all_priced,
-            sumIf(priced, attempt != passing) AS waste_priced,
-            max(in_currency) AS currency
-        FROM spent
-        LEFT JOIN passed ON passed.request_id = spent.request_id AND passed.ordinal = spent.ordinal
+            request_id, ordinal, max(parts.currency) AS currency,
+            sum(duration_us) AS all_us, sumMap(map(of_attempt, duration_us)) AS us_of,
+            sum(priced) AS all_priced, sumMap(map(of_attempt, priced)) AS priced_of
+        FROM parts
         GROUP BY request_id, ordinal
     )
 SELECT
@@ -85,21 +73,27 @@ SELECT
     repeat_width_um, repeat_height_um, canvas_width_px, canvas_height_px,
     model, version, recipe, experiment, arm, arm_probability, epoch, consent = 1 AS consent,
     prompt_hash, prompt_length, requested_at, routed_at, generated_at, published_at,
-    if(outcome IN ('published', 'open'), NULL, ended.at) AS failed_at,
+    if(
+        outcome IN ('published', 'open'), NULL,
+        fromUnixTimestamp64Milli(toInt64OrZero(ended[1]), 'UTC')
+    ) AS failed_at,
     multiIf(
-        published_at IS NOT NULL, 'published', ended.outcome != '', ended.outcome, 'open'
+        published_at IS NOT NULL, 'published', failure != '', failure, 'open'
     ) AS outcome,
-    if(published_at IS NULL, ended.stage, '') AS failure_stage,
-    if(published_at IS NULL, ended.reason, '') AS failure_reason,
-    if(published_at IS NULL, ended.field, '') AS failure_field,
+    if(published_at IS NULL, ended[4], '') AS failure_stage,
+    if(published_at IS NULL, ended[6], '') AS failure_reason,
+    if(published_at IS NULL, ended[5], '') AS failure_field,
     attempt, files, files_bytes,
-    if(said.kind = 'withdrawn', '', said.kind) AS verdict,
-    said.kind IN ('accepted', 'ordered') AS is_accepted,
-    if(said.kind = '', NULL, said.at) AS judged_at,
-    said.reasons AS reasons,
-    sums.machine_us AS machine_us, sums.waste_us AS waste_us,
+    if(kind = 'withdrawn', '', kind) AS verdict,
+    kind IN ('accepted', 'ordered') AS is_accepted,
+    if(kind = '', NULL, fromUnixTimestamp64Milli(toInt64OrZero(said[1]), 'UTC')) AS judged_at,
+    JSONExtract(said[4], 'Array(String)') AS reasons,
+    sums.all_us AS machine_us,
+    sums.all_us - if(published_at IS NULL, 0, sums.us_of[attempt]) AS waste_us,
     toDecimal128(sums.all_priced, 12) / 3600000000 AS cost,
-    toDecimal128(sums.waste_priced, 12) / 3600000000 AS waste_cost,
+    toDecimal128(
+        sums.all_priced - if(published_at IS NULL, toDecimal128(0, 9), sums.priced_of[attempt]), 12
+    ) / 3600000000 AS waste_cost,
     sums.currency AS currency
 FROM heddle.lives AS life
 LEFT JOIN sums ON sums.request_id = life.request_id AND sums.ordinal = life.ordinal
@@ -160,7 +154,7 @@ SELECT
     life.arm AS arm, parts.attempt AS attempt, parts.stage AS stage, parts.device AS device,
     multiIf(
         max(life.published_at) IS NOT NULL AND parts.attempt = life.attempt, 'direct',
-        max(life.published_at) IS NULL AND life.ended.outcome = '', 'open',
+        max(life.published_at) IS NULL AND life.failure = '', 'open',
         'waste'
     ) AS kind,
     sum(parts.duration_us) AS duration_us,
@@ -171,7 +165,7 @@ LEFT JOIN heddle.lives AS life
     ON life.request_id = parts.request_id AND life.ordinal = parts.ordinal
 GROUP BY
     day, tenant, parts.request_id, parts.ordinal, tier, model, version, recipe, arm, attempt,
-    stage, device, price_id, price_per_hour, currency, life.attempt, life.ended.outcome
+    stage, device, price_id, price_per_hour, currency, life.attempt, life.failure
 COMMENT 'One row per day, pattern, attempt and price: what machine time was spent on';
 
 CREATE OR REPLACE VIEW heddle.acceptance (
@@ -191,10 +185,10 @@ CREATE OR REPLACE VIEW heddle.acceptance (
 SELECT
     toDate(assumeNotNull(published_at), 'UTC') AS day, tenant, tier, model, version, recipe, arm,
     count() AS published,
-    countIf(said.kind IN ('accepted', 'ordered', 'rejected')) AS judged,
-    countIf(said.kind IN ('accepted', 'ordered')) AS accepted,
-    countIf(said.kind = 'ordered') AS ordered,
-    countIf(said.kind = 'rejected') AS rejected
+    countIf(kind IN ('accepted', 'ordered', 'rejected')) AS judged,
+    countIf(kind IN ('accepted', 'ordered')) AS accepted,
+    countIf(kind = 'ordered') AS ordered,
+    countIf(kind = 'rejected') AS rejected
 FROM heddle.lives
 WHERE published_at IS NOT NULL
 GROUP BY day, tenant, tier, model, version, recipe, arm

@@ -17,8 +17,8 @@ SELECT
     tenant, request_id, any(session) AS session, any(tier) AS tier,
     any(requested_at) AS requested_at, max(variations) AS variations, count() AS patterns,
     countIf(published_at IS NOT NULL) AS published,
-    countIf(published_at IS NULL AND ended.outcome != '') AS failed,
-    countIf(published_at IS NULL AND ended.outcome = '') AS open,
+    countIf(published_at IS NULL AND failure != '') AS failed,
+    countIf(published_at IS NULL AND failure = '') AS open,
     max(published_at) AS last_published_at
 FROM heddle.lives
 GROUP BY tenant, request_id

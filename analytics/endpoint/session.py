@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import threading
 import time
@@ -129,12 +130,20 @@ class Sessions:
     def _run(self, handle: Handle, question: Question, sql: str) -> Answer:
         found = _FORMAT.search(sql)
         form = found.group(1) if found else question.form
-        if form in _STREAMED and not question.buffered and _SELECT.match(sql):
+        is_select = _SELECT.match(sql) is not None
+        if is_select and form in _STREAMED and not question.buffered:
             blocks = self._bounded(handle.stream(sql, form=form, params=question.params))
             # The first block now: most errors come with it, while the status can still be told.
-            return Answer(form=form, blocks=_begun(blocks))
-        result = handle.run(sql, form=form, params=question.params)
-        return _whole(form, result, next(self._bounded(iter([result.bytes()]))))
+            answer = Answer(form=form, blocks=blocks)
+        else:
+            result = handle.run(sql, form=form, params=question.params)
+            answer = _whole(form, result, self._bounded(iter([result.bytes()])))
+        blocks = iter(answer.blocks)
+        first = next(blocks, b"")
+        if is_select and form == "Native" and not first:
+            first = _heading(handle, sql[: found.start()] if found else sql, question)
+        answer.blocks = itertools.chain([first], blocks)
+        return answer
 
     def _bounded(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         """The engine bounds rows and bytes before an ARRAY JOIN multiplies them; this after."""
@@ -192,15 +201,36 @@ class Sessions:
             pass  # It has ended by itself.
 
 
-def _begun(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    first = next(blocks, b"")
-    return itertools.chain([first], blocks)
+def _heading(handle: Handle, select: str, question: Question) -> bytes:
+    """A Native block without rows: the engine writes none, and drivers want to know the columns."""
+    try:
+        columns = handle.run(
+            f"DESCRIBE TABLE ({select})", form="JSONCompact", params=question.params
+        )
+    except Fault:
+        return b""  # An empty answer is right all the same.
+    described = json.loads(columns.bytes())["data"]
+    cells = [text for name, kind, *_ in described for text in (name, kind)]
+    return _varint(len(described)) + _varint(0) + b"".join(map(_native_text, cells))
 
 
-def _whole(form: str, result: Any, block: bytes) -> Answer:
+def _native_text(text: str) -> bytes:
+    return _varint(len(text.encode())) + text.encode()
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, lowest first, the top bit set on all but the last."""
+    head = b""
+    while number > 0x7F:
+        head += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return head + bytes([number])
+
+
+def _whole(form: str, result: Any, blocks: Iterator[bytes]) -> Answer:
     return Answer(
         form=form,
-        blocks=[block],
+        blocks=blocks,
         read_rows=result.storage_rows_read(),
         read_bytes=result.storage_bytes_read(),
         written_rows=result.rows_written(),

@@ -113,6 +113,13 @@ def test_inserts_arrive_whole_under_every_compression(
     other.close()
 
 
+def test_an_answer_without_rows_still_has_columns(client: Any) -> None:
+    """Also where its SQL has a WITH and a parameter."""
+    sql = "WITH x AS (SELECT 1 AS one) SELECT one, {t:String} AS `a b` FROM x WHERE one = 2"
+    answer = client.query(sql, parameters={"t": "x"})
+    assert (answer.column_names, answer.result_rows) == (("one", "a b"), [])
+
+
 def test_an_insert_reports_its_rows(client: Any) -> None:
     """The summary header says how many rows are durable."""
     summary = client.insert("heddle.contract", rows(7), column_names=COLUMNS)
