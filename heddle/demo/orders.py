@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from client.wishes import wish
+from client.wishes import Options, wish
 from heddle.commands.lengths import size_um
 from schemas.errors import Rejected
 from schemas.records import PatternRequested, Repeat
@@ -27,13 +27,14 @@ def _order(told: dict[str, Any], number: int, path: Path, run: str) -> PatternRe
     try:
         width_um, height_um = size_um(told["repeat"]["size"])
         lattice, design = told["repeat"]["lattice"], told["design"]
-        options = {name: told[name] for name in OPTIONS if name in told}
+        options: Options = {"labels": {"design": design}}
+        options.update({name: told[name] for name in OPTIONS if name in told})  # type: ignore[typeddict-item]
         return wish(
             tenant=told["tenant"],
             prompt=told["prompt"],
             repeat=Repeat(lattice=lattice, width_um=width_um, height_um=height_um),
             request_id=f"{run}-{number:02d}",
-            options={"labels": {"design": design}, **options},  # type: ignore[typeddict-item]
+            options=options,
         )
     except KeyError as error:
         raise Rejected("a field is missing", field=f"{path.name} line {number}", limit=str(error))

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -176,7 +178,7 @@ def test_a_late_giving_up_leaves_the_rest_running(keep: Callable[..., Keeper]) -
         until(lambda: keeper.process("one").phase == "ready")
         pid = keeper.pid("one")
         os.kill(pid, signal.SIGKILL)
-        until(lambda dead=pid: keeper.process("one").pid != dead)
+        until(partial(_is_another, keeper, pid))
     until(lambda: keeper.process("one").phase == "gave up")
     assert keeper.state().condition == "degraded"
     assert keeper.pid("two") == neighbour_pid
@@ -191,3 +193,8 @@ def _ignores_sigterm(pid: int) -> bool:
         if line.startswith("SigIgn:"):
             return bool(int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
     return False
+
+
+def _is_another(keeper: Any, pid: int) -> bool:
+    """Whether process `one` has been started again since it had this id."""
+    return bool(keeper.process("one").pid != pid)

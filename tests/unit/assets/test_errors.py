@@ -68,15 +68,15 @@ def s3_error(code: str | None, status: int = 400, message: str | None = None) ->
         (InvalidResponseError(200, "text/html", "<html>"), Unusable),
         (MinioAdminException("403", "no"), Unusable),
         (MinioException("x"), Transient),
-        (urllib3.exceptions.ReadTimeoutError(None, "/", "slow"), Transient),  # type: ignore[arg-type]
+        (urllib3.exceptions.ReadTimeoutError(None, "/", "slow"), Transient),
         (urllib3.exceptions.ProtocolError("cut"), Transient),
         (urllib3.exceptions.SSLError("x"), Unusable),
         (
-            urllib3.exceptions.MaxRetryError(None, "/", urllib3.exceptions.SSLError("x")),  # type: ignore[arg-type]
+            urllib3.exceptions.MaxRetryError(None, "/", urllib3.exceptions.SSLError("x")),
             Unusable,
         ),
         (
-            urllib3.exceptions.MaxRetryError(None, "/", urllib3.exceptions.ProtocolError("x")),  # type: ignore[arg-type]
+            urllib3.exceptions.MaxRetryError(None, "/", urllib3.exceptions.ProtocolError("x")),
             Transient,
         ),
         (ParseError("x"), Transient),
@@ -129,7 +129,7 @@ def test_messages_say_what_to_do_and_stay_in_one_line() -> None:
 def test_a_signed_address_is_not_quoted() -> None:
     """The transport's own words hold the address with its signature; ours do not."""
     address = "/shelf/x?X-Amz-Signature=abcdef"
-    error = urllib3.exceptions.MaxRetryError(None, address, OSError("abcdef"))  # type: ignore[arg-type]
+    error = urllib3.exceptions.MaxRetryError(None, address, OSError("abcdef"))
     assert "abcdef" not in str(from_vendor(error, PLACE))
 
 

@@ -381,4 +381,4 @@ def test_impossible_settings_are_said_plainly(
     with pytest.raises(Unusable, match=r"tpu.*cuda|int4.*float16|nowhere"):
         DiffusionEngine(replace(settings, **change))
     with pytest.raises(Unusable, match=r"triton.*stand-in"):
-        build_engine("triton", settings)  # type: ignore[arg-type]
+        build_engine("triton", settings)

@@ -31,7 +31,7 @@ def _row(**changes: object) -> Row:
         "height_px": 64,
         "model": "any@1",
     }
-    return Row(**(facts | changes))  # type: ignore[arg-type]
+    return Row(**(facts | changes))
 
 
 def _jump(a: Pixels, b: Pixels) -> float:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def png(tile: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_good_tile_passes_the_check(periodic) -> None:
+def test_a_good_tile_passes_the_check(periodic: Any) -> None:
     """A periodic picture passes under its own lattice and fails under another."""
     data = png(periodic(HALF_DROP, seed=4, side_px=96, colours=5))
     assert check_file(data, HALF_DROP).passed
@@ -35,7 +36,7 @@ def test_a_good_tile_passes_the_check(periodic) -> None:
     assert checked.worst.startswith("right join")
 
 
-def test_the_worst_stretch_is_where_it_was_damaged(periodic) -> None:
+def test_the_worst_stretch_is_where_it_was_damaged(periodic: Any) -> None:
     """A seam in one place is found in that place, on the right axis."""
     tile = periodic(STRAIGHT, seed=2, side_px=96)
     tile[-3:, 30:40] = 255 - tile[-3:, 30:40]
@@ -44,7 +45,7 @@ def test_the_worst_stretch_is_where_it_was_damaged(periodic) -> None:
     assert 26 <= stretch.start_px <= stretch.stop_px <= 44
 
 
-def test_the_marked_picture_can_be_looked_at(periodic) -> None:
+def test_the_marked_picture_can_be_looked_at(periodic: Any) -> None:
     """Two by two units with a mark that is in no palette of the tile."""
     tile = periodic(STRAIGHT, seed=2, side_px=96)
     marked = decode_picture(check_file(png(tile), STRAIGHT).marked_png)
@@ -84,7 +85,7 @@ def test_bad_svg_is_refused_by_name_and_limit(data: bytes, limit: str) -> None:
     assert (caught.value.field, caught.value.limit) == ("art.svg", limit)
 
 
-def test_pdf_without_ghostscript_names_its_package(monkeypatch) -> None:
+def test_pdf_without_ghostscript_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """The missing program is named with the command that installs it."""
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(MissingPart, match="apt-get install ghostscript"):
@@ -98,7 +99,7 @@ def test_broken_pdf_is_refused() -> None:
         check_file(b"%PDF-1.6\nnothing", STRAIGHT)
 
 
-def test_finishing_by_hand_writes_a_manifest(periodic) -> None:
+def test_finishing_by_hand_writes_a_manifest(periodic: Any) -> None:
     """Every file is in the manifest with its checksum, every gate with figure and limit."""
     data = png(periodic(HALF_DROP, seed=4))
     order = Order(repeat=repeat_of("half-drop", 100_000, 100_000), refuse=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -49,7 +51,7 @@ def test_a_flat_tile_gives_exactly_its_colours() -> None:
     assert np.array_equal(palette.paint(map_to_inks(tile, palette)), tile)
 
 
-def test_the_same_tile_gives_the_same_palette(periodic) -> None:
+def test_the_same_tile_gives_the_same_palette(periodic: Any) -> None:
     """Nothing is drawn: two runs agree to the last digit."""
     tile = periodic(STRAIGHT, seed=7, colours=6, soft=0.2)
     assert find_palette(tile, STRAIGHT, colours_max=5) == find_palette(
@@ -57,7 +59,7 @@ def test_the_same_tile_gives_the_same_palette(periodic) -> None:
     )
 
 
-def test_the_limit_holds_and_blurred_edges_do_not_vote(periodic) -> None:
+def test_the_limit_holds_and_blurred_edges_do_not_vote(periodic: Any) -> None:
     """Never more inks than asked; soft edges between five colours do not add a sixth."""
     tile = periodic(STRAIGHT, seed=3, side_px=128, colours=5, soft=0.02)
     assert len(find_palette(tile, STRAIGHT, colours_max=3).inks) == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -58,7 +60,7 @@ def test_a_trap_reaches_under_later_inks_alone() -> None:
 
 
 @pytest.mark.parametrize("lattice", LATTICES.values(), ids=lambda lattice: lattice.name)
-def test_likeness_survives_rolling_enlarging_and_noise(periodic, lattice) -> None:
+def test_likeness_survives_rolling_enlarging_and_noise(periodic: Any, lattice: Any) -> None:
     """Wherever the cloth is cut, however large or grainy, it is the same pattern."""
     tile = periodic(lattice, seed=1, side_px=128)
     own = fingerprint(tile, lattice)
@@ -70,14 +72,14 @@ def test_likeness_survives_rolling_enlarging_and_noise(periodic, lattice) -> Non
         assert distance(own, fingerprint(copy, lattice)) < 0.2
 
 
-def test_strangers_are_far_apart(periodic) -> None:
+def test_strangers_are_far_apart(periodic: Any) -> None:
     """Other art is farther than any copy."""
     prints = [fingerprint(periodic(STRAIGHT, seed=n, side_px=128), STRAIGHT) for n in range(8)]
     apart = [distance(one, other) for k, one in enumerate(prints) for other in prints[:k]]
     assert min(apart) > 0.3
 
 
-def test_the_nearest_is_named_and_never_refused(periodic) -> None:
+def test_the_nearest_is_named_and_never_refused(periodic: Any) -> None:
     """A twin is reported by name with its distance; the figure passes all the same."""
     own = fingerprint(periodic(STRAIGHT, seed=1), STRAIGHT)
     other = fingerprint(periodic(STRAIGHT, seed=2), STRAIGHT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def order(lattice: str, **changes: object) -> Order:
 
 @pytest.mark.parametrize("lattice", LATTICES)
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_every_recipe_finishes_a_periodic_tile(periodic, recipe: str, lattice: str) -> None:
+def test_every_recipe_finishes_a_periodic_tile(periodic: Any, recipe: str, lattice: str) -> None:
     """In every lattice each shipped recipe passes its own gates."""
     tile = periodic(LATTICES[lattice], seed=3, side_px=64)
     done = finish(tile, shipped_recipe(recipe), order(lattice))
@@ -49,7 +50,7 @@ def test_every_recipe_finishes_a_periodic_tile(periodic, recipe: str, lattice: s
 
 @pytest.mark.parametrize("lattice", LATTICES)
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_every_recipe_refuses_a_crop(periodic, recipe: str, lattice: str) -> None:
+def test_every_recipe_refuses_a_crop(periodic: Any, recipe: str, lattice: str) -> None:
     """A cut picture ends as failed with the gate, its figure and its limit."""
     crop = np.ascontiguousarray(periodic(LATTICES[lattice], seed=3, side_px=128)[:70, :74])
     with pytest.raises(Rejected) as caught:
@@ -58,7 +59,7 @@ def test_every_recipe_refuses_a_crop(periodic, recipe: str, lattice: str) -> Non
     assert caught.value.field in {"seam_p", "seam_r2", "edge_line"}
 
 
-def test_the_textile_set_is_complete_and_agrees(periodic) -> None:
+def test_the_textile_set_is_complete_and_agrees(periodic: Any) -> None:
     """TIFF and PNG hold the same pixels, exact in size, flat in the palette; names say it all."""
     done = finish(periodic(LATTICES["half-drop"], seed=3), TEXTILE, order("half-drop"))
     by_role = {artefact.role: artefact for artefact in done.artefacts}
@@ -73,14 +74,14 @@ def test_the_textile_set_is_complete_and_agrees(periodic) -> None:
     assert tiff.display_name == name
 
 
-def test_every_artefact_is_judged(periodic) -> None:
+def test_every_artefact_is_judged(periodic: Any) -> None:
     """Tile, TIFF, PNG, vector and preview each carry their own seam figures."""
     done = finish(periodic(STRAIGHT, seed=3), TEXTILE, order("straight"))
     judged = {figure.artefact for figure in done.figures if figure.name == "seam_p"}
     assert judged == {"tile", "print", "image", "vector", "preview"}
 
 
-def test_finishing_is_the_same_every_time_and_in_another_process(periodic) -> None:
+def test_finishing_is_the_same_every_time_and_in_another_process(periodic: Any) -> None:
     """The same tile gives the same bytes here and in a pool, and everything pickles."""
     tile = periodic(STRAIGHT, seed=5)
     here = finish(tile, TEXTILE, order("straight"))
@@ -91,14 +92,14 @@ def test_finishing_is_the_same_every_time_and_in_another_process(periodic) -> No
     assert there.palette == here.palette
 
 
-def test_palette_max_is_kept(periodic) -> None:
+def test_palette_max_is_kept(periodic: Any) -> None:
     """The request's limit beats the recipe's when it is lower."""
     tile = periodic(STRAIGHT, seed=3, colours=6)
     done = finish(tile, TEXTILE, order("straight", palette_max=3))
     assert len(done.palette.inks) == 3
 
 
-def test_carrying_on_collects_every_figure(periodic) -> None:
+def test_carrying_on_collects_every_figure(periodic: Any) -> None:
     """For people at the counter a bad tile is measured to the end instead of refused."""
     crop = np.ascontiguousarray(periodic(STRAIGHT, seed=3, side_px=128)[:70, :74])
     done = finish(crop, TEXTILE, order("straight", refuse=False))

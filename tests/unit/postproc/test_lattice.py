@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -48,7 +50,7 @@ def test_brick_expands_to_two_rows_the_second_half_a_width_further() -> None:
     corner=st.tuples(st.integers(-40, 40), st.integers(-40, 40)),
     steps=st.tuples(st.integers(0, 9), st.integers(0, 9)),
 )
-def test_the_cloth_is_the_same_one_lattice_step_away(lattice, corner, steps) -> None:
+def test_the_cloth_is_the_same_one_lattice_step_away(lattice: Any, corner: Any, steps: Any) -> None:
     """A window moved by whole steps of the lattice shows the same cloth, at any distance."""
     (left, top), (right, up) = corner, steps
     dx, dy = right * 6, right * lattice.column_shift_px(4)
@@ -59,7 +61,7 @@ def test_the_cloth_is_the_same_one_lattice_step_away(lattice, corner, steps) -> 
 
 
 @pytest.mark.parametrize("lattice", LATTICES.values(), ids=lambda lattice: lattice.name)
-def test_a_pad_larger_than_the_tile_is_still_the_cloth(lattice) -> None:
+def test_a_pad_larger_than_the_tile_is_still_the_cloth(lattice: Any) -> None:
     """A margin of several tiles holds the tile in its middle and agrees with step and repeat."""
     padded = wrap_pad(TILE, lattice, margin_px=12)
     assert padded.shape == (28, 30)
@@ -75,7 +77,7 @@ def test_half_drop_preview_shifts_the_second_column_down() -> None:
 
 
 @pytest.mark.parametrize(("lattice", "shape"), [(HALF_DROP, (5, 6)), (BRICK, (4, 5))])
-def test_odd_sides_are_refused_by_name_and_limit(lattice, shape: tuple[int, int]) -> None:
+def test_odd_sides_are_refused_by_name_and_limit(lattice: Any, shape: tuple[int, int]) -> None:
     """A side that cannot be halved is Rejected with the side and the multiple it must be."""
     with pytest.raises(Rejected) as caught:
         expand_to_straight(np.zeros(shape, np.uint8), lattice)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ BLEED_UM = 3_000
 
 
 @pytest.fixture(scope="module")
-def made(periodic, tmp_path_factory) -> tuple[Path, list[str]]:
+def made(periodic: Any, tmp_path_factory: Any) -> tuple[Path, list[str]]:
     """A PDF of five inks on disk, and the inks' names."""
     tile = periodic(HALF_DROP, seed=3, side_px=128, colours=5)
     separation = separate(tile, HALF_DROP, colours_max=8)
@@ -38,14 +39,14 @@ def made(periodic, tmp_path_factory) -> tuple[Path, list[str]]:
     return path, names
 
 
-def test_inks_are_named_in_printing_order_and_never_reserved(made) -> None:
+def test_inks_are_named_in_printing_order_and_never_reserved(made: Any) -> None:
     """Separation spaces called 01- and up, none of which a RIP takes for something else."""
     names = made[1]
     assert [name[:3] for name in names] == [f"{n:02d}-" for n in range(1, len(names) + 1)]
     assert not RESERVED_NAMES & set(names)
 
 
-def test_boxes_are_the_repeat_and_its_bleed(made) -> None:
+def test_boxes_are_the_repeat_and_its_bleed(made: Any) -> None:
     """The trim is the ordered size within 0.04 um, strictly inside the bleed."""
     with pikepdf.open(made[0]) as pdf:
         page = pdf.pages[0]
@@ -58,7 +59,7 @@ def test_boxes_are_the_repeat_and_its_bleed(made) -> None:
     assert media[1] < trim[1] < trim[3] < media[3]
 
 
-def test_each_ink_is_a_layer(made) -> None:
+def test_each_ink_is_a_layer(made: Any) -> None:
     """A reader can switch every plate on and off by name."""
     with pikepdf.open(made[0]) as pdf:
         layers = [str(group.Name) for group in pdf.Root.OCProperties.OCGs]
@@ -67,7 +68,7 @@ def test_each_ink_is_a_layer(made) -> None:
 
 
 @pytest.mark.skipif(shutil.which("gs") is None, reason="Ghostscript is not installed")
-def test_ghostscript_separates_exactly_the_named_plates(made, tmp_path: Path) -> None:
+def test_ghostscript_separates_exactly_the_named_plates(made: Any, tmp_path: Path) -> None:
     """Plates with our names, empty process plates, and one ink on every pixel."""
     path, names = made
     command = ["gs", "-q", "-dSAFER", "-dBATCH", "-dNOPAUSE", "-sDEVICE=tiffsep", "-r36"]
@@ -84,7 +85,7 @@ def test_ghostscript_separates_exactly_the_named_plates(made, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(shutil.which("qpdf") is None, reason="qpdf is not installed")
-def test_qpdf_finds_nothing_wrong(made) -> None:
+def test_qpdf_finds_nothing_wrong(made: Any) -> None:
     """An independent checker accepts the file's structure."""
     done = subprocess.run(["qpdf", "--check", str(made[0])], capture_output=True, check=False)
     assert done.returncode == 0, done.stdout

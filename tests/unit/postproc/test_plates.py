@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -53,7 +55,7 @@ def test_thin_lines_of_another_colour_stay() -> None:
 
 
 @pytest.mark.parametrize("lattice", LATTICES.values(), ids=lambda lattice: lattice.name)
-def test_specks_go_and_corners_on_the_wrap_stay(lattice) -> None:
+def test_specks_go_and_corners_on_the_wrap_stay(lattice: Any) -> None:
     """A single pixel goes; a blob that is whole only across the wrap does not."""
     index_map = np.zeros((16, 16), np.uint8)
     index_map[5, 9] = 1
@@ -64,7 +66,7 @@ def test_specks_go_and_corners_on_the_wrap_stay(lattice) -> None:
     assert np.count_nonzero(without_specks(blob, 2, STRAIGHT)) == 8
 
 
-def test_every_ink_of_a_separation_is_used(periodic) -> None:
+def test_every_ink_of_a_separation_is_used(periodic: Any) -> None:
     """The palette lists what prints, ground first by coverage."""
     tile = periodic(HALF_DROP, seed=9, side_px=96, colours=6, soft=0.05)
     separation = separate(tile, HALF_DROP, colours_max=12)

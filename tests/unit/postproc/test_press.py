@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ def test_a_plate_is_one_bit_black_where_it_prints() -> None:
 
 
 @pytest.mark.parametrize(("ground", "plates"), [("print", 4), ("cloth", 3)])
-def test_the_ground_is_a_plate_unless_it_is_cloth(periodic, ground: str, plates: int) -> None:
+def test_the_ground_is_a_plate_unless_it_is_cloth(periodic: Any, ground: str, plates: int) -> None:
     """One file per ink in printing order; together they print every pixel that is not cloth."""
     recipe = parse_recipe(SCREENS.format(ground=ground, trap=0), source="screens.toml")
     order = Order(repeat=repeat_of("half-drop", 100_000, 100_000))
@@ -94,7 +95,7 @@ def test_the_ground_is_a_plate_unless_it_is_cloth(periodic, ground: str, plates:
     assert np.sum(masks, axis=0).mean() == pytest.approx(printed, abs=0.03)
 
 
-def test_a_trap_in_mm_overlaps_plates(periodic) -> None:
+def test_a_trap_in_mm_overlaps_plates(periodic: Any) -> None:
     """With a trap the plates print some pixels twice, so that no cloth shows between them."""
     recipe = parse_recipe(SCREENS.format(ground="print", trap=1.5), source="screens.toml")
     order = Order(repeat=repeat_of("half-drop", 100_000, 100_000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "line", "field", "limit"), BAD)
-def test_errors_name_file_line_key_and_limit(text, line, field, limit) -> None:
+def test_errors_name_file_line_key_and_limit(text: Any, line: Any, field: Any, limit: Any) -> None:
     """Whoever wrote the recipe is told where to look and what would be right."""
     with pytest.raises(Rejected) as caught:
         parse_recipe(text, source="mine.toml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,14 +21,14 @@ EACH_LATTICE = pytest.mark.parametrize(
 )
 
 
-def passed(figures) -> bool:
+def passed(figures: Any) -> bool:
     return all(figure.passed for figure in figures)
 
 
 @EACH_LATTICE
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), colours=st.integers(2, 6))
-def test_periodic_tiles_pass(periodic, lattice, seed: int, colours: int) -> None:
+def test_periodic_tiles_pass(periodic: Any, lattice: Any, seed: int, colours: int) -> None:
     """A tile that repeats by its lattice passes, whatever its art."""
     tile = periodic(lattice, seed=seed, side_px=96, colours=colours, soft=0.05)
     assert passed(seam_figures(tile, lattice))
@@ -36,7 +37,7 @@ def test_periodic_tiles_pass(periodic, lattice, seed: int, colours: int) -> None
 @EACH_LATTICE
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), colours=st.integers(3, 6))
-def test_crops_fail(periodic, lattice, seed: int, colours: int) -> None:
+def test_crops_fail(periodic: Any, lattice: Any, seed: int, colours: int) -> None:
     """A crop that cuts through the art at an arbitrary place is refused."""
     tile = periodic(lattice, seed=seed, side_px=128, colours=colours, soft=0.05)
     crop = np.ascontiguousarray(tile[:74, :82])
@@ -44,7 +45,7 @@ def test_crops_fail(periodic, lattice, seed: int, colours: int) -> None:
 
 
 @pytest.mark.parametrize(("made", "judged"), [(HALF_DROP, STRAIGHT), (BRICK, HALF_DROP)])
-def test_the_wrong_lattice_is_a_seam(periodic, made, judged) -> None:
+def test_the_wrong_lattice_is_a_seam(periodic: Any, made: Any, judged: Any) -> None:
     """A half-drop tile does not pass as a straight one, nor a brick as a half-drop."""
     tile = periodic(made, seed=4, side_px=96, colours=5)
     assert passed(seam_figures(tile, made))
@@ -61,7 +62,9 @@ def test_the_wrong_lattice_is_a_seam(periodic, made, judged) -> None:
         (np.s_[-1], "the bottom edge"),
     ],
 )
-def test_one_off_colour_border_line_is_caught_and_placed(periodic, lattice, line, side) -> None:
+def test_one_off_colour_border_line_is_caught_and_placed(
+    periodic: Any, lattice: Any, line: Any, side: Any
+) -> None:
     """12 levels on a single border line, which averages miss, fail the edge-line figure."""
     faint = periodic(lattice, seed=2, side_px=96, soft=0.1).clip(0, 243)
     faint[line] += 12
@@ -70,7 +73,7 @@ def test_one_off_colour_border_line_is_caught_and_placed(periodic, lattice, line
     assert edge.where == side
 
 
-def test_a_border_line_is_still_caught_after_enlarging(periodic) -> None:
+def test_a_border_line_is_still_caught_after_enlarging(periodic: Any) -> None:
     """An off-colour line that was four times enlarged is found at the size it had."""
     tile = periodic(STRAIGHT, seed=3, side_px=64, soft=0.1).clip(0, 235)
     tile[:, 0] += 20
@@ -99,7 +102,7 @@ def test_tiny_tiles_are_refused() -> None:
     assert caught.value.limit == "sides of at least 8 px"
 
 
-def test_a_refused_tile_carries_figure_and_limit(periodic) -> None:
+def test_a_refused_tile_carries_figure_and_limit(periodic: Any) -> None:
     """The refusal ends the pattern as failed, without a dead letter, figure and limit in words."""
     crop = np.ascontiguousarray(periodic(STRAIGHT, seed=1, side_px=96)[:50, :60])
     with pytest.raises(Rejected) as caught:
@@ -119,7 +122,7 @@ def test_blank_tiles_are_refused() -> None:
     assert not figures["spread"].passed
 
 
-def test_tile_gates_are_quick(periodic) -> None:
+def test_tile_gates_are_quick(periodic: Any) -> None:
     """The gates of a 256 px tile cost milliseconds, so the loom can judge each one it makes."""
     tile = periodic(HALF_DROP, seed=5, side_px=256)
     tile_gates(tile, HALF_DROP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ SHEET = Sheet(width_px=128, height_px=128, width_um=641_350, height_um=320_000)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def traced(periodic, lattice, *, seed: int = 0):
+def traced(periodic: Any, lattice: Any, *, seed: int = 0) -> Any:
     separation = separate(
         periodic(lattice, seed=seed, side_px=128, colours=5), lattice, colours_max=8
     )
@@ -28,7 +29,7 @@ def traced(periodic, lattice, *, seed: int = 0):
 
 
 @pytest.mark.parametrize("lattice", LATTICES.values(), ids=lambda lattice: lattice.name)
-def test_the_drawn_vector_passes_the_seam_gate(periodic, lattice) -> None:
+def test_the_drawn_vector_passes_the_seam_gate(periodic: Any, lattice: Any) -> None:
     """Rendered at whole pixels and larger, the traced tile joins itself by its lattice."""
     _, _, svg = traced(periodic, lattice, seed=3)
     for scale in (1, 2):
@@ -36,7 +37,7 @@ def test_the_drawn_vector_passes_the_seam_gate(periodic, lattice) -> None:
         assert all(figure.passed for figure in seam_figures(drawn, lattice, scale=scale))
 
 
-def test_the_drawn_vector_is_the_flat_art(periodic) -> None:
+def test_the_drawn_vector_is_the_flat_art(periodic: Any) -> None:
     """The vector lies exactly on the index map, and away from edges has its very colours."""
     separation, _, svg = traced(periodic, STRAIGHT, seed=5)
     drawn = rasterise(svg, width_px=128, height_px=128).astype(int)
@@ -52,7 +53,7 @@ def test_the_drawn_vector_is_the_flat_art(periodic) -> None:
     assert np.abs(drawn.mean(axis=(0, 1)) - flat.mean(axis=(0, 1))).max() < 2.5
 
 
-def test_the_file_is_as_large_as_ordered_with_a_group_per_ink(periodic) -> None:
+def test_the_file_is_as_large_as_ordered_with_a_group_per_ink(periodic: Any) -> None:
     """Millimetres are exact, groups are named in printing order, titles are escaped."""
     separation, plates, svg = traced(periodic, STRAIGHT)
     root = ET.fromstring(svg)  # noqa: S314 - our own file
@@ -65,7 +66,7 @@ def test_the_file_is_as_large_as_ordered_with_a_group_per_ink(periodic) -> None:
     assert len(plates) == 5
 
 
-def test_the_ground_bleeds_past_the_tile(periodic) -> None:
+def test_the_ground_bleeds_past_the_tile(periodic: Any) -> None:
     """At fractional scales a viewer finds colour beyond the edge instead of nothing."""
     root = ET.fromstring(traced(periodic, STRAIGHT)[2])  # noqa: S314 - our own file
     rect = root.find(f"{SVG}g/{SVG}g/{SVG}rect")
@@ -73,12 +74,12 @@ def test_the_ground_bleeds_past_the_tile(periodic) -> None:
     assert float(rect.get("width")) >= 1290
 
 
-def test_the_same_map_gives_the_same_bytes(periodic) -> None:
+def test_the_same_map_gives_the_same_bytes(periodic: Any) -> None:
     """Keys are content-addressed, so the file must not change by itself."""
     assert traced(periodic, HALF_DROP)[2] == traced(periodic, HALF_DROP)[2]
 
 
-def test_opposite_edges_agree(periodic) -> None:
+def test_opposite_edges_agree(periodic: Any) -> None:
     """A strip inside the left edge equals its copy past the right one, so tiles meet."""
     separation = separate(periodic(STRAIGHT, seed=8, side_px=128), STRAIGHT, colours_max=6)
     cloth = np.tile(separation.index_map, (1, 2))
@@ -92,14 +93,18 @@ def test_opposite_edges_agree(periodic) -> None:
     assert (np.abs(np.tile(left, (1, 2, 1)) - both).max(axis=2) > 8).mean() < 0.002
 
 
-def test_a_missing_potrace_names_its_package(periodic, monkeypatch) -> None:
+def test_a_missing_potrace_names_its_package(
+    periodic: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without the program the error ends with the command that installs it."""
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(MissingPart, match="apt-get install potrace"):
         traced(periodic, STRAIGHT)
 
 
-def test_a_potrace_that_hangs_is_tried_again(periodic, monkeypatch) -> None:
+def test_a_potrace_that_hangs_is_tried_again(
+    periodic: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Past its time the program is ended and the fault is Transient."""
 
     def hang(*_args: object, **_kwargs: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,14 +23,16 @@ EACH_LATTICE = pytest.mark.parametrize(
 
 @EACH_LATTICE
 @pytest.mark.parametrize(("width_px", "height_px"), [(256, 256), (390, 254), (32, 48)])
-def test_any_target_is_met_exactly(periodic, lattice, width_px: int, height_px: int) -> None:
+def test_any_target_is_met_exactly(
+    periodic: Any, lattice: Any, width_px: int, height_px: int
+) -> None:
     """Four times, odd ratios and reductions give exactly the pixels asked for."""
     large = lanczos(periodic(lattice), lattice, width_px=width_px, height_px=height_px)
     assert large.shape == (height_px, width_px, 3)
 
 
 @EACH_LATTICE
-def test_a_wrapped_enlargement_passes_and_a_plain_one_fails(periodic, lattice) -> None:
+def test_a_wrapped_enlargement_passes_and_a_plain_one_fails(periodic: Any, lattice: Any) -> None:
     """The gate tells the two apart in every lattice."""
     tile = periodic(lattice, seed=6, side_px=64, colours=5)
     large = lanczos(tile, lattice, width_px=256, height_px=256)
@@ -38,7 +41,7 @@ def test_a_wrapped_enlargement_passes_and_a_plain_one_fails(periodic, lattice) -
     assert not all(figure.passed for figure in seam_figures(plain, lattice, scale=4))
 
 
-def test_enlarging_moves_with_the_tile(periodic) -> None:
+def test_enlarging_moves_with_the_tile(periodic: Any) -> None:
     """Rolling before enlarging is rolling after it, within one level of rounding."""
     tile = periodic(STRAIGHT, seed=1)
     first = lanczos(np.roll(tile, (5, -9), (0, 1)), STRAIGHT, width_px=256, height_px=256)
@@ -79,7 +82,9 @@ def network(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_network_moves_with_the_tile_when_the_margin_reaches(periodic, network: Path) -> None:
+def test_a_network_moves_with_the_tile_when_the_margin_reaches(
+    periodic: Any, network: Path
+) -> None:
     """With a margin as wide as its reach, a zero-padded network knows no border."""
     tile = periodic(HALF_DROP, seed=2)
     large = by_network(tile, HALF_DROP, network=network, margin_px=2)

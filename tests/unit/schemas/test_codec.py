@@ -233,7 +233,7 @@ def test_a_registry_that_cannot_tell_is_not_a_refusal() -> None:
 def test_a_record_that_does_not_fit_is_not_encoded() -> None:
     """A field of another type raises instead of writing something else."""
     wrong = PatternRequested(
-        request_id=5,  # type: ignore[arg-type]
+        request_id=5,
         tenant="acme",
         prompt=Prompt(text="waves"),
         repeat=REQUEST.repeat,
