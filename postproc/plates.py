@@ -1,7 +1,7 @@
 """From a picture to plates: which ink prints where, at the tile's size and enlarged.
 
 The edge between navy and white passes through every grey. Mapped pixel by pixel it would print a
-grey outline, so a pixel on an edge may only become an ink that lies flat beside it; and specks of
+grey outline, so a pixel on an edge may only become an ink that is settled beside it; and specks of
 one or two pixels become their surroundings. Both look across the wrap.
 """
 
@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from postproc.colour import Bytes, oklab_planes
+from postproc.colour import Bytes
 from postproc.lattice import Lattice, wrap_pad
 from postproc.palette import (
-    MIX_DISTANCE,
     Palette,
     find_palette,
     map_to_inks,
@@ -32,6 +30,10 @@ ENLARGED_REACH_PX: Final = 2
 """How far an enlarged edge may move from where the tile has it, in the tile's pixels."""
 SPECK_PX_MAX: Final = 2
 """Pixels of one ink in a 3 x 3 square up to which the middle one counts as a speck."""
+SUPPORT_REACH_PX: Final = 2
+SUPPORT_MIN: Final = 4
+"""Settled pixels of one ink in a 5 x 5 square from which it is really there."""
+_UNMARKED: Final = np.uint8(255)
 BLOCK_PIXELS_MAX: Final = 1 << 17
 COVERAGE_MIN: Final = 0.001
 SETTLED_MIN: Final = float(np.exp(-1))
@@ -119,33 +121,21 @@ def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
 
 
 def _cleaned(rgb: Bytes, palette: Palette, lattice: Lattice) -> Bytes:
-    """The index map of the tile, edges given to inks beside them unless they are inks themselves.
+    """The index map of the tile; a pixel may only take an ink that is settled near it.
 
-    A thin outline is all edge; it keeps its ink because its colour is no mix of what lies beside.
+    A thin line is settled along its back, so it keeps its ink; stray settled pixels do not count.
     """
     count = len(palette.inks)
-    flat = settled(rgb, lattice) > SETTLED_MIN
-    marked = np.where(flat, map_to_inks(rgb, palette), np.uint8(255))
+    nearest = map_to_inks(rgb, palette)
+    marked = np.where(settled(rgb, lattice) > SETTLED_MIN, nearest, _UNMARKED)
+    padded = wrap_pad(marked, lattice, margin_px=SUPPORT_REACH_PX)
+    support = np.zeros(marked.shape, dtype=np.uint8)
+    for ink in range(count):
+        own = marked == ink
+        support[own] = _box_sum(padded == ink, SUPPORT_REACH_PX)[own]
+    marked = np.where(support >= SUPPORT_MIN, marked, _UNMARKED)
     allowed = _present(marked, count, lattice, reach_px=EDGE_REACH_PX)
-    rows, columns = np.nonzero(~flat)
-    mixed = _mixed(rgb[rows, columns], palette, allowed[:, rows, columns])
-    allowed[:, rows[~mixed], columns[~mixed]] = True
-    index_map = map_to_inks(rgb, palette, allowed=allowed)
-    return without_specks(index_map, count, lattice)
-
-
-def _mixed(rgb: Bytes, palette: Palette, allowed: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """[m] of bool: is each colour [m, 3] a mix of two inks allowed [n, m] there?"""
-    colours = oklab_planes(rgb)
-    mixed = np.zeros(len(rgb), dtype=bool)
-    ends = [np.array(ink.oklab, dtype=np.float32)[:, None] for ink in palette.inks]
-    for first, second in combinations(range(len(ends)), 2):
-        way = ends[second] - ends[first]
-        along = ((colours - ends[first]) * way).sum(axis=0) / max(float((way**2).sum()), 1e-9)
-        nearest = ends[first] + np.clip(along, 0, 1) * way
-        close = ((colours - nearest) ** 2).sum(axis=0) < MIX_DISTANCE**2
-        mixed |= close & allowed[first] & allowed[second]
-    return mixed
+    return without_specks(map_to_inks(rgb, palette, allowed=allowed), count, lattice)
 
 
 def _by_coverage(palette: Palette, index_map: Bytes) -> Separation:
