@@ -33,7 +33,7 @@ class Course:
     device: str = "cpu"
     shards: int = 12
     shard_tiles: int = SHARD_TILES
-    half_share: float = 0.85
+    half_share: float = 0.8
     autoencode: autoencode.Plan = field(default_factory=autoencode.Plan)
     reader: reader.Plan = field(default_factory=reader.Plan)
     diffuse: diffuse.Plan = field(default_factory=diffuse.Plan)
