@@ -17,6 +17,7 @@ and KILL QUERY run.
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Final
 
 from analytics.contract import DATABASE, SYSTEM_TABLES, VIEWS
@@ -67,20 +68,34 @@ SAFE_OTHERS: Final = (
 )  # fmt: skip
 
 
+LOOK_S: Final = 2.0
+
+
 class Guard:
-    """The rules of one engine; made once, after the migrations have run."""
+    """The rules of one engine; made after its migrations have run."""
 
     def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._looked_s = 0.0
         with engine.handle() as handle:
             self._functions = _safe_functions(handle)
             self._aggregates = re.compile(f"(?:{_aggregates(handle)}){_COMBINATORS}", re.ASCII)
-            self._hidden = _hidden(handle)
-            self._databases = {row[0] for row in handle.texts("SELECT name FROM system.databases")}
         self._tables = {f"{DATABASE}.{view}" for view in VIEWS}
         self._tables |= {f"system.{table}" for table in SYSTEM_TABLES}
+        self._look()
+
+    def _look(self) -> None:
+        """What there is to hide; again every `LOOK_S`, because migrations add tables."""
+        if time.monotonic() - self._looked_s < LOOK_S and self._looked_s:
+            return
+        with self._engine.handle() as handle:
+            self._hidden = _hidden(handle)
+            self._databases = {row[0] for row in handle.texts("SELECT name FROM system.databases")}
+        self._looked_s = time.monotonic()
 
     def checked(self, handle: Handle, sql: str, params: Mapping[str, str]) -> str:
         """The text to run in place of `sql`. Raises Fault where the reader may not ask it."""
+        self._look()
         text = _rewritten(handle, sql)
         ending = _FORMAT.search(text)
         body = text[: ending.start()] if ending else text
@@ -119,6 +134,9 @@ class Guard:
                 self._check_identifier(identifier["name"].removesuffix(", final: 1"))
 
     def _check_identifier(self, name: str) -> None:
+        # Again, though the text was looked at: a parameter may have brought the name.
+        if hidden := self._hidden.search(name):
+            raise fault(ACCESS_DENIED, f"{hidden.group()} is not a documented view")
         database, dot, _ = name.partition(".")
         if dot and database in self._databases and not self._is_column(name):
             raise fault(ACCESS_DENIED, f"{name} is not a documented view")

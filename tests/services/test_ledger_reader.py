@@ -217,6 +217,27 @@ def test_nothing_breaks_out(reader: Any, tmp_path: Path, sql: str, ending: str) 
     assert not list(tmp_path.iterdir())
 
 
+def test_refusals_quote_no_data(ledger: Ledger, reader: Any) -> None:
+    """An error that quotes a hidden cell would be a way to read it, one cell at a time."""
+    writer = ledger.client("writer")
+    writer.insert("raw_failed", [["e", "MARK-7"]], ["event_id", "reason"])
+    writer.close()
+    for source in ("heddle.raw_failed", "raw_failed", "{table:Identifier}", "{db:Identifier}.x"):
+        for sql in (
+            f"SELECT toInt8((SELECT any(reason) FROM {source}))",  # noqa: S608
+            f"SELECT (SELECT toInt8(any(reason)) FROM {source})",  # noqa: S608
+            f"SELECT toInt8(reason) FROM {source}",  # noqa: S608
+            f"SELECT 1 FROM patterns LIMIT (SELECT toUInt8(any(reason)) FROM {source})",  # noqa: S608
+            f"WITH (SELECT toInt8(any(reason)) FROM {source}) AS x SELECT x",  # noqa: S608
+            f"SELECT toInt8(arrayJoin((SELECT groupArray(reason) FROM {source})))",  # noqa: S608
+        ):
+            with pytest.raises(DatabaseError) as refusal:
+                reader.raw_query(sql, parameters={"table": "raw_failed", "db": "heddle"})
+            assert "MARK" not in str(refusal.value), sql
+    with pytest.raises(DatabaseError, match="not a documented view"):
+        reader.raw_query("SELECT * FROM {t:Identifier}", parameters={"t": "raw_failed"})
+
+
 def test_the_catalogue_shows_the_views_alone(reader: Any) -> None:
     """`system` is cut down to what a reader may ask."""
     assert {row[0] for row in reader.query("SELECT name FROM system.tables").result_rows} == set(
