@@ -63,7 +63,7 @@ share.coordinator.state.topic.num.partitions=4
 group.initial.rebalance.delay.ms=0
 log.retention.check.interval.ms=60000
 # After a kill the controller holds the old registration for as long as this: 14 s at Kafka's 9000.
-broker.session.timeout.ms=3000
+broker.session.timeout.ms=5000
 broker.heartbeat.interval.ms=1000
 # At rest the controller would otherwise write to its log twice a second: a third of all idle work.
 metadata.max.idle.interval.ms=5000
