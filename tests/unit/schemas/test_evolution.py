@@ -124,6 +124,7 @@ ENUM_A_DEFAULT = {**ENUM_A, "default": "a"}
         (record(field("a", "int")), record(field("a", "long")), "a: long cannot"),
         (record(field("a", "double")), record(field("a", "long")), ""),
         (record(field("a", "float")), record(field("a", "double")), "a: double cannot"),
+        (record(field("a", "long")), record(field("a", "float")), "a: float cannot"),
         (record(field("a", "bytes")), record(field("a", "string")), ""),
         (record(field("a", ["null", "string"])), record(field("a", "string")), ""),
         (record(field("a", "string")), record(field("a", ["null", "string"])), "null cannot"),
