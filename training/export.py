@@ -72,9 +72,20 @@ def export(parts: Parts, folder: Path, card: Card) -> int:
     (folder / "heddle.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     # Older readers of CLIP tokenizers want the two files that tokenizer.json was made from.
     write(folder / "tokenizer")
+    _say_full_precision(folder / "text_encoder" / "config.json")
     for path in folder.rglob("*.safetensors"):
         path.chmod(0o644)
     size_bytes = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
     if size_bytes > WEIGHTS_BYTES_MAX:
         raise ValueError(f"weights are {size_bytes} bytes, more than {WEIGHTS_BYTES_MAX}")
     return size_bytes
+
+
+def _say_full_precision(config: Path) -> None:
+    """Let a loader that is not told a type use float32, as diffusers does for the other parts.
+
+    transformers would follow the saved half precision, and the parts could not be multiplied.
+    """
+    facts = json.loads(config.read_text(encoding="utf-8"))
+    facts["dtype"] = "float32"
+    config.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -68,7 +68,8 @@ def write_shard(
         return
     folder.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(1000 + index)
-    latents, labels = [], []
+    latents: list[Tensor] = []
+    labels: list[list[int]] = []
     for _ in range(plan.tiles // GROUP_TILES):
         group = render.draw_group(generator)
         scale = group[1]

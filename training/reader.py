@@ -86,7 +86,7 @@ def train(
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
         if step % 100 == 0:
-            LOG.info("reader step %d loss %.3f right %.3f", step, float(value), right)
+            LOG.info("reader step %d loss %.3f right %.3f", step, float(value.detach()), right)
     save_state(checkpoint, model, plan.steps)
     return right
 

@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parents[3] / "inference" / "builtin" / "swatch"
 
 @pytest.fixture(scope="module")
 def pipe() -> StableDiffusionPipeline:
-    loaded = DiffusionPipeline.from_pretrained(FOLDER, torch_dtype=torch.float32)
+    loaded = DiffusionPipeline.from_pretrained(FOLDER)
     loaded.set_progress_bar_config(disable=True)
     return loaded
 
