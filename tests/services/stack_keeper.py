@@ -25,6 +25,8 @@ def _process(folder: Path, spec: str) -> Process:
         log=folder / f"{name}.log",
         after=tuple(after.split("+")) if after else (),
         one_shot=way == "done",
+        # Without a check, running is ready, however briefly: these must never have been.
+        ready=(lambda: False) if way in {"crash", "refuse"} else None,
     )
 
 
