@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"(?P<number>\d{4})_[a-z0-9_]+\.sql")
 _NOTES: Final = f"{DATABASE}.migrations"
+_CLUSTER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CREATED: Final = re.compile(
+    r"^CREATE (?:(?:DATABASE|TABLE|MATERIALIZED VIEW) IF NOT EXISTS|OR REPLACE VIEW) [\w.]+"
+)
+_ENGINE: Final = re.compile(r"ENGINE = (\w*MergeTree)")
 _PREPARE: Final = (
     f"CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic",
     f"CREATE TABLE IF NOT EXISTS {_NOTES} (number UInt32, name String, sha256 String, "
@@ -65,14 +70,29 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(part for part in parts if part)
 
 
-def migrate(execute: Callable[[str], Sequence[Sequence[object]]]) -> tuple[str, ...]:
+def rendered(statement: str, *, cluster: str = "") -> str:
+    """The statement for a cluster of servers: replicated tables, everything ON CLUSTER.
+
+    Without a cluster the statement is as it stands, for the embedded engine and for one server.
+    """
+    if not cluster:
+        return statement
+    if not _CLUSTER.fullmatch(cluster):
+        raise Unusable(f"cluster {cluster!r} is no name: letters, digits, _ and - only")
+    placed = _CREATED.sub(rf"\g<0> ON CLUSTER '{cluster}'", statement, count=1)
+    return _ENGINE.sub(r"ENGINE = Replicated\g<1>", placed, count=1)
+
+
+def migrate(
+    execute: Callable[[str], Sequence[Sequence[object]]], *, cluster: str = ""
+) -> tuple[str, ...]:
     """Bring the database up to date; the names of the files applied now.
 
     `execute` runs one statement and returns rows. Raises Unusable where the database is newer than
     this code, or a file is not what was applied.
     """
     for statement in _PREPARE:
-        execute(statement)
+        execute(rendered(statement, cluster=cluster))
     known = migrations()
     applied = _applied(execute)
     _check(known, applied)
@@ -80,7 +100,7 @@ def migrate(execute: Callable[[str], Sequence[Sequence[object]]]) -> tuple[str, 
     for migration in known:
         if migration.number not in applied:
             for statement in migration.statements:
-                execute(statement)
+                execute(rendered(statement, cluster=cluster))
             execute(
                 f"INSERT INTO {_NOTES} (number, name, sha256) VALUES "  # noqa: S608 - own names.
                 f"({migration.number}, '{migration.name}', '{migration.sha256}')"

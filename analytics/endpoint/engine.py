@@ -24,6 +24,22 @@ if TYPE_CHECKING:
 
 LAYOUT: Final = 1
 """Counts changes of the folder that an older Heddle could not read."""
+POOL_THREADS_MAX: Final = 8
+"""Of each of the engine's pools for one kind of work; their defaults are made for 64 cores."""
+_POOLS: Final = (
+    "max_io_thread_pool_size",
+    "threadpool_local_fs_reader_pool_size",
+    "threadpool_writer_pool_size",
+    "prefetch_threadpool_pool_size",
+    "load_marks_threadpool_pool_size",
+    "max_active_parts_loading_thread_pool_size",
+    "max_outdated_parts_loading_thread_pool_size",
+    "max_parts_cleaning_thread_pool_size",
+    "max_prefixes_deserialization_thread_pool_size",
+    "max_format_parsing_thread_pool_size",
+    "parts_killer_pool_size",
+    "snapshot_cleaner_pool_size",
+)
 _LOCK_FILE: Final = "heddle-ledger.lock"
 _STAMP_FILE: Final = "heddle-ledger.json"
 _CONFIG_FILE: Final = "heddle-ledger.xml"
@@ -180,7 +196,7 @@ def _configured(folder: Path, limits: Limits) -> Path:
         "max_server_memory_usage": limits.memory_bytes_max,
         "max_thread_pool_size": 200,
         "max_thread_pool_free_size": 8,
-        "max_io_thread_pool_size": 16,
+        **dict.fromkeys(_POOLS, POOL_THREADS_MAX),
         "background_pool_size": 2,
         "background_schedule_pool_initial_size": 2,
         **dict.fromkeys(

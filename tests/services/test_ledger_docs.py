@@ -11,18 +11,31 @@ import pytest
 from analytics.ask import questions
 from analytics.contract import VIEWS
 from analytics.link import Address, Link
-from tests.services.ledger_child import READER_PASSWORD, running
+from analytics.migrate import migrations, rendered
+from tests.services.ledger_child import READER_PASSWORD, WRITER_PASSWORD, Ledger, running
 
 PAGE = Path("docs/sql.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Link]:
-    with running(tmp_path_factory.mktemp("ledger")) as ledger:
-        link = Link(Address(url=ledger.url, user="heddle_reader", password=READER_PASSWORD))
-        yield link
-        link.close()
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    with running(tmp_path_factory.mktemp("ledger")) as process:
+        yield process
+
+
+@pytest.fixture
+def reader(ledger: Ledger) -> Iterator[Link]:
+    link = Link(Address(url=ledger.url, user="heddle_reader", password=READER_PASSWORD))
+    yield link
+    link.close()
+
+
+@pytest.fixture
+def writer(ledger: Ledger) -> Iterator[Link]:
+    link = Link(Address(url=ledger.url, user="heddle_writer", password=WRITER_PASSWORD))
+    yield link
+    link.close()
 
 
 def test_the_page_lists_every_view_and_question() -> None:
@@ -31,6 +44,15 @@ def test_the_page_lists_every_view_and_question() -> None:
     assert sorted(listed) == sorted([*VIEWS, *questions()])
     for name, question in questions().items():
         assert f"| `{name}` | {question.title} |" in PAGE
+
+
+def test_what_is_rendered_for_a_cluster_is_sound_sql(writer: Link) -> None:
+    """The engine's own parser takes every statement; no cluster was at hand to run them."""
+    for migration in migrations():
+        for statement in migration.statements:
+            text = rendered(statement, cluster="main")
+            found = writer.rows("SELECT formatQuerySingleLine({text:String})", {"text": text})[1]
+            assert "ON CLUSTER main" in found[0][0]
 
 
 def test_every_query_of_the_page_runs_as_reader(reader: Link) -> None:

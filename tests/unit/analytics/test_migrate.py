@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from analytics.contract import VIEWS
-from analytics.migrate import migrate, migrations, split
+from analytics.migrate import migrate, migrations, rendered, split
 from schemas.errors import Unusable
 
 
@@ -71,6 +71,19 @@ def test_every_table_is_durable_when_an_insert_is_acknowledged() -> None:
         for statement in migration.statements:
             if statement.startswith("CREATE TABLE"):
                 assert "fsync_after_insert = 1, fsync_part_directory = 1" in statement
+
+
+def test_one_source_serves_a_cluster_too() -> None:
+    """Every statement names the cluster once, every table is replicated, nothing else changes."""
+    for migration in migrations():
+        for statement in migration.statements:
+            text = rendered(statement, cluster="main")
+            assert text.count(" ON CLUSTER 'main'") == 1
+            assert text.count("ENGINE = Replicated") == statement.count("\nENGINE = ")
+            plain = text.replace(" ON CLUSTER 'main'", "").replace("Replicated", "")
+            assert plain == statement == rendered(statement)
+    with pytest.raises(Unusable, match="no name"):
+        rendered("CREATE x", cluster="a'b")
 
 
 def test_a_changed_file_is_refused() -> None:
