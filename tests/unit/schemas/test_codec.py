@@ -85,6 +85,12 @@ def test_every_record_survives_as_json(record: Record) -> None:
     assert plain.from_plain(type(record), plain.to_plain(record)) == record
 
 
+def test_times_are_whole_milliseconds_in_json() -> None:
+    """A time is an integer there, what lies under the millisecond dropped."""
+    moment = datetime(1970, 1, 1, 0, 0, 1, 2_999, tzinfo=UTC)
+    assert json.dumps(plain.to_plain({"at": moment})) == '{"at": 1002}'
+
+
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
 def test_framing_is_confluents(kind: type[Record]) -> None:
     """A value begins with byte 0 and the committed id, four bytes, big end first."""
