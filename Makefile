@@ -16,7 +16,8 @@ setup: ## install what is missing; quick when nothing is
 demo: setup ## start everything, weave 24 patterns, show them, stop everything
 	@$(HEDDLE) demo
 
-test: setup ## all tests, against the real parts
+test: ## all tests, against the real parts
+	@setup/setup.sh tests
 	$(PYTHON) -m pytest $(PYTEST_ARGS)
 
 check: setup ## what a change must pass besides the tests

@@ -3,6 +3,7 @@
 # environment in .venv, the Kafka jars in .parts. Run it through `make setup`.
 #
 #   setup/setup.sh              set up; does nothing, quickly, when nothing changed
+#   setup/setup.sh tests        set up, and the real parts that only tests need: an S3 server, PDF readers
 #   setup/setup.sh plan         say what would be done, change nothing; exit 4 if anything is missing
 #   setup/setup.sh relist-jars  after a change of setup/pom.xml: write setup/kafka.sha256 anew
 #
@@ -17,14 +18,19 @@ STAMPS=.venv/.heddle-setup
 LIBS=.parts/kafka/libs
 JAVA_MIN=17
 PYTHON_WANTED=3.11
+FOR_TESTS=0
 
 main() {
     case "${1:-}" in
     "") set_up ;;
+    tests)
+        FOR_TESTS=1
+        set_up
+        ;;
     plan) plan ;;
     relist-jars) relist_jars ;;
     *)
-        sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+        sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
         exit 2
         ;;
     esac
@@ -67,6 +73,18 @@ missing_packages() {
     command -v mvn >/dev/null || [ -e "$LIBS" ] || echo maven
     command -v potrace >/dev/null || echo potrace
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+    if [ "$FOR_TESTS" = 1 ]; then missing_test_packages; fi
+}
+
+# An S3 server (Ceph's gateway in memory), and programs that read what we write.
+missing_test_packages() {
+    command -v radosgw >/dev/null || echo radosgw
+    command -v ceph-mon >/dev/null || echo ceph-mon
+    command -v ceph-osd >/dev/null || echo ceph-osd
+    command -v ceph >/dev/null || echo ceph-common
+    command -v openssl >/dev/null || echo openssl
+    command -v gs >/dev/null || echo ghostscript
+    command -v qpdf >/dev/null || echo qpdf
 }
 
 has_venv() {
@@ -141,6 +159,10 @@ purpose() {
     openjdk-17-jre-headless) echo "Java $JAVA_MIN or later, runs Kafka (package $1)" ;;
     maven) echo "Maven, fetches the Kafka jars (package maven)" ;;
     potrace) echo "Potrace, traces outlines for SVG (package potrace)" ;;
+    radosgw | ceph-*) echo "Ceph's S3 server, for tests (package $1)" ;;
+    openssl) echo "OpenSSL, certificates of test servers (package openssl)" ;;
+    ghostscript) echo "Ghostscript, reads PDFs in tests (package ghostscript)" ;;
+    qpdf) echo "qpdf, checks PDFs in tests (package qpdf)" ;;
     ca-certificates) echo "certificates for https (package ca-certificates)" ;;
     esac
 }
