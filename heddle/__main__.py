@@ -9,16 +9,45 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from heddle import logs, settings
-from heddle.commands import COMMANDS
+from heddle.commands import (
+    ask,
+    dlq,
+    models,
+    run,
+    show_settings,
+    sql,
+    stack,
+    tenants,
+    topics,
+    verdict,
+)
+from heddle.demo import main as demo
 from heddle.stack import state
 from heddle.stack.layout import StackFolder
 from schemas.errors import EXIT_UNREACHABLE, HeddleError, Rejected, Transient, Unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from heddle.commands.shape import Commands
+
+
+COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
+    demo.add,
+    stack.add,
+    ask.add,
+    verdict.add,
+    sql.add,
+    dlq.add,
+    topics.add,
+    tenants.add,
+    models.add,
+    show_settings.add,
+    run.add,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -231,10 +231,12 @@ def _carry(settings: Settings, stop: threading.Event, carried: _Carried) -> int:
     ops.start(settings.whole("PORT"), host=settings["HOST"])
     hops = parts.hops(settings, stage)
     reach, names = parts.connection(settings), parts.stage_topics(settings, stage)
+    # First what takes long by itself: a worker loads its libraries while a broker starts.
+    built = carried.build(ops)
     require(reach, names, timeout_s=TOPICS_S_MAX)
     client_id = parts.group(settings, stage)
     runner = Runner(
-        carried.build(ops),
+        built,
         intake=Intake(reach, group=client_id, client_id=client_id, topics=names),
         producer=Producer(reach, client_id=client_id),
         limits=carried.limits,

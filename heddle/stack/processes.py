@@ -28,7 +28,7 @@ LOCAL_TENANT: Final = "studio"
 
 _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "route": ("topics", "models", "tenants", "schema"),
-    "generate": ("topics", "schema"),
+    "generate": ("schema",),
     "finish": ("topics", "schema"),
     "record": ("topics", "schema", "ledger"),
     "live": ("topics", "schema"),

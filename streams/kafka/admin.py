@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from schemas.errors import EXIT_UNREACHABLE, Unusable
+from schemas.errors import EXIT_UNREACHABLE, Transient, Unusable
 from streams.kafka.connection import Connection, broker_errors
 
 if TYPE_CHECKING:
@@ -85,19 +85,46 @@ def create(
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise Unusable(f"topic {name}: {error.args[0].str()}") from error
-    return [topic.topic for topic in missing]
+    names = [topic.topic for topic in missing]
+    _await_leaders(admin, names)
+    return names
+
+
+def _await_leaders(admin: AdminClient, names: Sequence[str]) -> None:
+    """Just after it is made a topic has no leaders, and whoever writes then is refused."""
+    deadline_s = time.monotonic() + CREATE_S_MAX
+    while time.monotonic() < deadline_s:
+        with broker_errors():
+            known = admin.list_topics(timeout=ANSWER_S_MAX).topics
+        parts = [
+            part for name in names if name in known for part in known[name].partitions.values()
+        ]
+        if all(name in known for name in names) and all(part.leader >= 0 for part in parts):
+            return
+        time.sleep(_POLL_S)
 
 
 def require(connection: Connection, names: Sequence[str], *, timeout_s: float) -> None:
-    """Return once every topic of `names` is there; Unusable, naming the first missing one."""
+    """Return once every topic of `names` is there.
+
+    Raises Unusable, naming the first missing one, or Transient where no broker answers, after
+    `timeout_s`.
+    """
     deadline_s = time.monotonic() + timeout_s
+    admin = _admin(connection)
     while True:
-        with broker_errors():
-            known = _admin(connection).list_topics(timeout=ANSWER_S_MAX).topics
+        late = time.monotonic() > deadline_s
+        try:
+            with broker_errors():
+                known = admin.list_topics(timeout=ANSWER_S_MAX).topics
+        except Transient:
+            if late:
+                raise
+            continue
         missing = [name for name in names if name not in known]
         if not missing:
             return
-        if time.monotonic() > deadline_s:
+        if late:
             raise Unusable(f"topic {missing[0]} is missing; create it with `heddle topics apply`")
         time.sleep(_POLL_S)
 

@@ -11,12 +11,16 @@ Imports no Faust: its only users hand the package in as `vendor`.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import os
+import shutil
 import ssl
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas import metrics
@@ -148,6 +152,13 @@ class Watch:
         return int(await consumer.position(place) or 0) if mark is None else mark
 
 
+def _scratch() -> Path:
+    """An empty folder that goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="heddle-faust-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def options(vendor: Any, connection: Connection, *, app_id: str) -> dict[str, Any]:
     """Keyword arguments of `faust.App`. Raises Unusable for a security property with no meaning."""
     given: dict[str, Any] = {
@@ -166,6 +177,8 @@ def options(vendor: Any, connection: Connection, *, app_id: str) -> dict[str, An
         "worker_redirect_stdouts": False,
         "table_standby_replicas": 0,
         "store": "memory://",
+        # Tables live in memory; Faust makes this folder all the same, by default where one stands.
+        "datadir": _scratch(),
         "key_serializer": "raw",
         "value_serializer": "raw",
         "autodiscover": False,
