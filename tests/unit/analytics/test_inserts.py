@@ -21,6 +21,8 @@ from analytics.endpoint.inserts import insert_head, is_insert
         (b"INSERT INTO t SETTINGS a = 'FORMAT x' FORMAT JSONEachRow\n{}",
          "INSERT INTO t SETTINGS a = 'FORMAT x' ", "JSONEachRow", b"{}"),
         (b"INSERT INTO t FORMAT Native", "INSERT INTO t ", "Native", b""),
+        (b"INSERT INTO t (a, format b, values) FORMAT TSV\nx",
+         "INSERT INTO t (a, format b, values) ", "TSV", b"x"),
     ],
 )  # fmt: skip
 def test_text_and_data_are_told_apart(text: bytes, statement: str, form: str, data: bytes) -> None:

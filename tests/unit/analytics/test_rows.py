@@ -155,6 +155,12 @@ def test_a_word_from_the_future_is_refused() -> None:
     assert "raw_feedback" in dict(rows(word(-86_400)))
 
 
+def test_hashes_of_prompt_and_payload_are_not_confused() -> None:
+    """One recognises equal prompts, the other equal requests."""
+    row = cells(events.routed(pattern()), "raw_routed")
+    assert (row["prompt_hash"], row["payload_hash"]) == ("ab" * 32, "cd" * 32)
+
+
 def test_a_refusal_before_the_split_keeps_ordinal_zero() -> None:
     """It is no pattern; the views know it by its ordinal."""
     record = events.failed(replace(pattern(), ordinal=0, count=0), outcome="rejected")
