@@ -112,8 +112,14 @@ def _request_status(given: argparse.Namespace, settings: Settings) -> int:
         as_json(answer)
         return 0
     say(f"{answer['request_id']}: {answer['state']}, {answer['count']} patterns")
-    rows = [(p.get("ordinal"), p.get("state"), p.get("reason", "")) for p in answer["patterns"]]
-    table(("ordinal", "state", "reason"), rows)
+    if answer["refusal"]:
+        say(f"refused: {answer['refusal']['field']}: {answer['refusal']['reason']}")
+    rows = [
+        (one["ordinal"], one["state"], (one["failure"] or {}).get("reason", ""))
+        for one in answer["patterns"]
+    ]
+    if rows:
+        table(("ordinal", "state", "reason"), rows)
     return 0
 
 
