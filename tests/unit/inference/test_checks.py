@@ -52,7 +52,8 @@ ROW = Row(
         ("width_px", {"width_px": 72, "lattice": "brick"}),
         ("prompt", {"prompt": "x" * 10_001}),
         ("negative_prompt", {"negative_prompt": "x" * 10_001}),
-        ("adapters", {"adapters": (("a", float("inf")),)}),
+        ("adapters", {"adapters": (("a", float("nan")),)}),
+        ("adapters", {"adapters": (("a", -4.1),)}),
         ("adapters", {"adapters": (("a", 1.0),) * 5}),
     ],
 )
