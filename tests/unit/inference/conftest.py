@@ -11,7 +11,6 @@ from inference.diffusion import DiffusionEngine
 from inference.settings import LoomSettings
 from tests.unit.inference.tiny import build_sd, build_xl, save_lora
 
-
 # Two spinning threads on a busy machine are many times slower than one.
 torch.set_num_threads(1)
 
