@@ -40,7 +40,7 @@ def _row(ordinal: int, **changes: object) -> Row:
         "height_px": 256,
         "model": "swatch",
     }
-    return Row(**(facts | changes))  # type: ignore[arg-type]
+    return Row(**(facts | changes))
 
 
 def _pixels(engine: Engine, rows: list[Row]) -> list[Pixels]:
