@@ -131,6 +131,8 @@ def stage_environment(
         "HEDDLE_LEDGER_PORT": str(ports_by_name["ledger"]),
         "HEDDLE_LIVE_PORT": str(ports_by_name["live"]),
         "HEDDLE_DRAIN_MS": str(DRAIN_MS),
+        # Threads of a forward that spin while they wait take the cores from all other processes.
+        "OMP_WAIT_POLICY": "PASSIVE",
     }
 
 
