@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from heddle import logs, settings
 from heddle.commands import (
     ask,
+    by_hand,
     dlq,
     models,
     run,
@@ -45,6 +46,7 @@ COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     topics.add,
     tenants.add,
     models.add,
+    by_hand.add,
     show_settings.add,
     run.add,
 )

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from heddle.commands import counter
-from heddle.commands.lengths import size_um
 from heddle.commands.shape import Commands, as_json, command, say, table, with_json
 from heddle.stack.processes import LOCAL_TENANT
+from postproc.sizes import parse_size_um
 from schemas.errors import Unusable
 from schemas.limits import LATTICES
 from schemas.records import Adapter, Repeat
@@ -55,7 +55,7 @@ def add(commands: Commands) -> None:
 
 
 def _ask(given: argparse.Namespace, settings: Settings) -> int:
-    width_um, height_um = size_um(given.size)
+    width_um, height_um = parse_size_um(given.size, field="size")
     repeat = Repeat(lattice=given.lattice, width_um=width_um, height_um=height_um)
     if given.out is not None:
         given.out.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from client.wishes import Options, wish
-from heddle.commands.lengths import size_um
+from postproc.sizes import parse_size_um
 from schemas.errors import Rejected
 from schemas.records import PatternRequested, Repeat
 
@@ -25,7 +25,7 @@ def read_orders(path: Path, *, run: str) -> list[PatternRequested]:
 
 def _order(told: dict[str, Any], number: int, path: Path, run: str) -> PatternRequested:
     try:
-        width_um, height_um = size_um(told["repeat"]["size"])
+        width_um, height_um = parse_size_um(told["repeat"]["size"], field="size")
         lattice, design = told["repeat"]["lattice"], told["design"]
         options: Options = {"labels": {"design": design}}
         options.update({name: told[name] for name in OPTIONS if name in told})  # type: ignore[typeddict-item]

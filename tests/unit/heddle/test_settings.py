@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from heddle import parts, settings
-from heddle.commands.lengths import size_um
 from schemas.errors import Rejected, Unusable
 
 
@@ -77,26 +76,3 @@ def test_intakes_admit_the_tenants_they_name() -> None:
     intakes.check("patterns.requested.shop", "nord")
     with pytest.raises(Rejected, match="foreign tenant"):
         intakes.check("patterns.requested.shop", "stranger")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("640x640mm", (640_000, 640_000)),
-        ("64 x 32 cm", (640_000, 320_000)),
-        ("25.25in", (641_350, 641_350)),
-        ("25.25x12.625IN", (641_350, 320_675)),
-        ("8.416in", (213_766, 213_766)),
-    ],
-)
-def test_sizes_as_people_write_them(text: str, expected: tuple[int, int]) -> None:
-    """mm, cm and in, to the micrometre."""
-    assert size_um(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "64", "x64cm", "64cmx32cm", "-1mm", "1e3mm", "64 m"])
-def test_sizes_nobody_can_mean(text: str) -> None:
-    """Refused with the forms that are understood."""
-    with pytest.raises(Rejected, match="size") as refused:
-        size_um(text)
-    assert "640x640mm" in refused.value.limit
