@@ -61,6 +61,11 @@ share.coordinator.state.topic.num.partitions=4
 
 # A person waits for the first message: no grace period for members that will not come.
 group.initial.rebalance.delay.ms=0
+# A worker that was killed keeps its partitions for as long as this: 45 s at Kafka's own settings.
+group.consumer.min.session.timeout.ms=6000
+group.consumer.session.timeout.ms=10000
+group.consumer.min.heartbeat.interval.ms=2000
+group.consumer.heartbeat.interval.ms=3000
 log.retention.check.interval.ms=60000
 # After a kill the controller holds the old registration for as long as this: 14 s at Kafka's 9000.
 broker.session.timeout.ms=5000
