@@ -48,7 +48,7 @@ EXPIRED_MAX: Final = 2 * BATCH_MAX
 """Requests forgotten per batch: twice what a batch can bring, so an overrun shrinks again."""
 DRAIN_MS_MAX: Final = 10_000
 TOPICS_S_MAX: Final = 30.0
-STALLED_S_MAX: Final = 120.0
+STALLED_S_MAX: Final = 60.0
 """Records waiting and none taken for that long: something in the client hangs, start afresh."""
 
 
@@ -66,6 +66,7 @@ class LiveSettings:
     requests_max: int = REQUESTS_MAX
     age_ms_max: int = AGE_MS_MAX
     drain_ms_max: int = DRAIN_MS_MAX
+    stalled_s_max: float = STALLED_S_MAX
 
 
 def run(settings: LiveSettings) -> int:
@@ -114,7 +115,9 @@ class Live:
         self.app.agent(source, name=STAGE, concurrency=1)(self._turn)
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_rebalance_complete.connect(self._recovered)
-        watch = safe_faust.Watch(self.app, self.marks, self.ops, stalled_s_max=STALLED_S_MAX)
+        watch = safe_faust.Watch(
+            self.app, self.marks, self.ops, stalled_s_max=settings.stalled_s_max
+        )
         self.app.task(watch.run)
 
     async def _turn(self, stream: Any) -> None:

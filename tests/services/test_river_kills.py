@@ -50,7 +50,7 @@ def line(
     made.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 def test_kills_lose_nothing_and_redo_nothing(line: Line) -> None:
     """generate, finish, record, ledger and live are killed in mid-work and started again: every
     pattern is published once by event id, every request completed once, no tile that was on the
@@ -85,7 +85,7 @@ def test_kills_lose_nothing_and_redo_nothing(line: Line) -> None:
     )
     assert not on_shelf & set(made_again), "machine time was spent on tiles that were on the shelf"
     completed = line.until(
-        lambda: found if len(found := completions(line)) == REQUESTS else None, 60, "completions"
+        lambda: found if len(found := completions(line)) == REQUESTS else None, 150, "completions"
     )
     assert all(event.published == (1, 2, 3, 4) for event in completed.values())
     assert_ledger_is_true(line)
