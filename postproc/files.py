@@ -211,7 +211,7 @@ def tiff_size_um(data: bytes) -> tuple[Fraction, Fraction]:
 
 def vips_image(rgb: Bytes) -> Any:
     height, width = rgb.shape[:2]
-    image = pyvips.Image.new_from_memory(
-        np.ascontiguousarray(rgb).tobytes(), width, height, 3, "uchar"
-    )
+    # libvips looks into the array's own memory and keeps it alive: nothing is copied.
+    pixels = np.ascontiguousarray(rgb).data
+    image = pyvips.Image.new_from_memory(pixels, width, height, 3, "uchar")
     return image.copy(interpretation="srgb")

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from postproc.colour import Bytes
+from postproc.colourways import check_colourways
+from postproc.describe import DIGITAL_SOURCES
 from postproc.figures import Figure, refuse
-from postproc.names import FileLabel
+from postproc.names import ORIGINAL, FileLabel
 from postproc.order import Order, Repeat, print_size, repeat_of
 from postproc.palette import Palette
 from postproc.products import Artefact
+from postproc.provenance import signed
 from postproc.recipe import Recipe
-from postproc.steps import STEPS
+from postproc.steps import STEPS, write_colourway
 from postproc.work import Work
 
 __all__ = ["Finished", "Order", "Repeat", "finish", "print_size", "repeat_of"]
@@ -49,16 +54,19 @@ def finish(tile: Bytes, recipe: Recipe, order: Order) -> Finished:
     """
     began_us = _cpu_us()
     order.repeat.lattice.check_sides(tile.shape[1], tile.shape[0])
-    work = Work(tile=tile, order=order, label=_label(recipe, order))
+    check_colourways(order.colourways)
+    work = Work(tile=tile, order=order, label=_label(recipe, order), recipe_sha256=recipe.hash())
+    if order.words is not None:
+        work.described = DIGITAL_SOURCES[0]
     for step in recipe.steps:
-        before = len(work.figures)
-        STEPS[step.do](work, step)
-        if order.refuse:
-            refuse(work.figures[before:])
+        _take(work, partial(STEPS[step.do], work, step))
+    palette = work.separation.palette if work.separation else None
+    for colourway in order.colourways:
+        _take(work, partial(write_colourway, work, colourway))
     return Finished(
-        artefacts=tuple(work.artefacts),
+        artefacts=_sealed(work, order),
         figures=tuple(work.figures),
-        palette=work.separation.palette if work.separation else None,
+        palette=palette,
         fingerprint=work.fingerprint,
         recipe_name=recipe.name,
         recipe_version=recipe.version,
@@ -67,10 +75,30 @@ def finish(tile: Bytes, recipe: Recipe, order: Order) -> Finished:
     )
 
 
+def _take(work: Work, step: Callable[[], None]) -> None:
+    before = len(work.figures)
+    step()
+    if work.order.refuse:
+        refuse(work.figures[before:])
+
+
+def _sealed(work: Work, order: Order) -> tuple[Artefact, ...]:
+    if order.signer is None:
+        return tuple(work.artefacts)
+    return tuple(
+        signed(
+            work.artefacts,
+            order.signer,
+            digital_source=work.described or DIGITAL_SOURCES[0],
+            recipe_sha256=work.recipe_sha256,
+        )
+    )
+
+
 def _label(recipe: Recipe, order: Order) -> FileLabel:
     return FileLabel(
         design=order.design,
-        colourway=order.colourway,
+        colourway=ORIGINAL,
         lattice=order.repeat.lattice.name,
         recipe=recipe.name,
         width_um=order.repeat.width_um,

@@ -13,6 +13,9 @@ import numpy as np
 from postproc.colour import oklab_from_srgb8
 
 DESIGN_CHARACTERS_MAX: Final = 48
+PLATE_CHARACTERS_MAX: Final = 32
+ORIGINAL: Final = "original"
+"""The colourway that was found in the tile."""
 _UM_PER_MM: Final = 1000
 _UM_PER_INCH: Final = 25_400
 
@@ -58,9 +61,9 @@ def colour_name(oklab: tuple[float, float, float]) -> str:
     return list(_COLOUR_NAMES)[int(np.argmin(gaps))]
 
 
-def plate_name(rank: int, oklab: tuple[float, float, float]) -> str:
-    """`01-navy`: the plate's place in printing order from 1, and what its ink looks like."""
-    return f"{rank:02d}-{colour_name(oklab)}"
+def plate_name(rank: int, oklab: tuple[float, float, float], *, name: str = "") -> str:
+    """`01-navy`: the plate's place in printing order from 1, and its name or what it looks like."""
+    return f"{rank:02d}-{slug(name)[:PLATE_CHARACTERS_MAX] if name else colour_name(oklab)}"
 
 
 def decimal_text(value: Fraction, *, digits_max: int = 3) -> str:

@@ -7,8 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
+from postproc.colourways import Colourway
 from postproc.files import PrintSize
 from postproc.lattice import Lattice, parse_lattice
+from postproc.provenance import Signer
+from postproc.swatches import Swatch
 from schemas.errors import Rejected
 
 WIDTH_PX_MAX: Final = 1 << 20
@@ -39,6 +42,16 @@ def repeat_of(lattice: str, width_um: int, height_um: int) -> Repeat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What a file may say beside its measures. No prompt, unless the caller puts one here."""
+
+    creator: str = ""
+    rights: str = ""
+    parameters: str = ""
+    """The text that picture tools keep under `parameters` in a PNG."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What is asked for one tile, beside the recipe."""
 
@@ -47,7 +60,16 @@ class Order:
     """At most this many colours, if fewer than the recipe's; 0 leaves it to the recipe."""
     design: str = "pattern"
     """Shown in file names and titles: a design name, never a prompt."""
-    colourway: str = "original"
+    locked: tuple[Swatch, ...] = ()
+    """A client's colours: nothing else is printed. Those of the recipe where empty."""
+    lock_delta_e_max: float = 0
+    """How far (CIEDE2000) an ink may move to its client colour; 0 leaves it to the recipe."""
+    colourways: tuple[Colourway, ...] = ()
+    """Further palettes: everything drawn from plates is written once more in each."""
+    words: Words | None = None
+    """What every file says of itself (XMP); None leaves it to the recipe."""
+    signer: Signer | None = None
+    """Who signs the files (C2PA), last of all; None signs nothing."""
     network: Path | None = None
     """ONNX file for recipes that enlarge by network."""
     press_profile: Path | None = None

@@ -15,8 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from postproc import clusters
-from postproc.colour import Bytes, Floats, hex_of, oklab_from_srgb8, oklab_planes, srgb8_from_oklab
+from postproc.colour import (
+    Bytes,
+    Floats,
+    hex_of,
+    lab_d50_from_srgb8,
+    oklab_from_srgb8,
+    oklab_planes,
+    srgb8_from_oklab,
+)
 from postproc.lattice import Lattice, wrap_pad
+from postproc.names import plate_name
 from schemas.errors import Rejected
 
 COLOURS_MAX: Final = 256
@@ -53,11 +62,26 @@ class Ink:
     oklab: tuple[float, float, float]
     coverage: float
     """Share of the tile it covers, 0 to 1."""
+    name: str = ""
+    """A client's name for it; empty for what was found in the tile."""
+    lab: tuple[float, float, float] | None = None
+    """A client's L*a*b*, D50/2; None where `rgb` is all that is known."""
 
     @property
     def hex(self) -> str:
         """`#rrggbb`."""
         return hex_of(self.rgb)
+
+    def plate(self, rank: int) -> str:
+        """`01-navy`: its place in printing order from 1, and its name or what it looks like."""
+        return plate_name(rank, self.oklab, name=self.name)
+
+    def lab_d50(self) -> tuple[float, float, float]:
+        """L*a*b*, D50 and 2 degrees."""
+        if self.lab is not None:
+            return self.lab
+        lightness, a, b = (float(v) for v in lab_d50_from_srgb8(np.array(self.rgb, np.uint8)))
+        return lightness, a, b
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

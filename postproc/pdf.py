@@ -17,10 +17,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
-from postproc.colour import WHITE_D50, lab_d50_from_srgb8
-from postproc.names import decimal_text, plate_name
+from postproc.colour import WHITE_D50
+from postproc.names import decimal_text
 from postproc.svg import Sheet
 from postproc.trace import UNITS_PER_PX, Outline, Plate
 from schemas.errors import MissingPart
@@ -60,7 +58,7 @@ def write_spot_pdf(plates: tuple[Plate, ...], sheet: Sheet, *, bleed_um: int, ti
         bleed=bleed_um / _UM_PER_POINT,
     )
     with pikepdf.new() as pdf:
-        names = [plate_name(plate.rank + 1, plate.ink.oklab) for plate in plates]
+        names = [plate.ink.plate(plate.rank + 1) for plate in plates]
         layers = [_layer(pdf, pikepdf, name) for name in names]
         inks = [_ink(pdf, pikepdf, plate, name) for plate, name in zip(plates, names, strict=True)]
         content = pdf.make_stream(_content(plates, sheet, page).encode("ascii"))
@@ -101,13 +99,12 @@ def _layer(pdf: Any, pikepdf: ModuleType, name: str) -> Any:
 
 def _ink(pdf: Any, pikepdf: ModuleType, plate: Plate, name: str) -> Any:
     """A Separation space: no ink is paper white, full ink the plate's colour."""
-    lab = lab_d50_from_srgb8(np.array(plate.ink.rgb, dtype=np.uint8))
     tint = pikepdf.Dictionary(
         FunctionType=2,
         Domain=[0, 1],
         Range=[0, 100, -128, 127, -128, 127],
         C0=[100, 0, 0],
-        C1=[round(float(value), 3) for value in lab],
+        C1=[round(value, 3) for value in plate.ink.lab_d50()],
         N=1,
     )
     white = pikepdf.Dictionary(WhitePoint=list(WHITE_D50), Range=[-128, 127, -128, 127])

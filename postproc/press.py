@@ -1,4 +1,4 @@
-"""CMYK for a press: conversion by ICC profile, and how much ink that lays down.
+"""CMYK for a press: conversion by ICC profile, how much ink that lays down, and what it looks like.
 
 The profile is the mill's own where one is given; else libvips' generic one, good for judging and
 not for a contract. Total ink is reported: the limit belongs to printer, ink and cloth.
@@ -6,19 +6,25 @@ not for a contract. Total ink is reported: the limit belongs to printer, ink and
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyvips
+from PIL import Image
 
 from postproc.colour import Bytes
+from postproc.difference import ciede2000, cmc
 from postproc.figures import Figure, reported
 from postproc.files import PrintSize, vips_image, with_exact_resolution
-from schemas.errors import Unusable
+from postproc.palette import Palette
+from schemas.errors import Rejected, Unusable
 
 GENERIC_PROFILE: Final = "cmyk"
 _BINS: Final = 4 * 255 + 1
+_ANY_SIZE: Final = PrintSize(width_px=1, height_px=1, width_um=1000, height_um=1000)
 
 
 def write_cmyk_tiff(
@@ -42,6 +48,46 @@ def write_cmyk_tiff(
         compression="lzw", predictor="horizontal", resunit="cm"
     )
     return with_exact_resolution(data, size), inks
+
+
+def read_cmyk(data: bytes) -> Bytes:
+    """The inks [H, W, 4] of a CMYK TIFF, read by another library than wrote it."""
+    with Image.open(io.BytesIO(data), formats=("TIFF",)) as picture:
+        if picture.mode != "CMYK":
+            raise Rejected(f"the TIFF is {picture.mode}", field="tiff", limit="CMYK")
+        return np.asarray(picture)
+
+
+def printed_lab(colours: Bytes, profile: Path | None = None) -> npt.NDArray[np.float64]:
+    """L*a*b* (D50/2) that a press of this profile prints for 8-bit sRGB colours [n, 3].
+
+    The colours go to 8-bit CMYK as `write_cmyk_tiff` sends them, and back by the profile.
+    """
+    _, inks = write_cmyk_tiff(colours[None], _ANY_SIZE, profile)
+    name = str(profile) if profile else GENERIC_PROFILE
+    width = inks.shape[1]
+    image = pyvips.Image.new_from_memory(inks.tobytes(), width, 1, 4, "uchar")
+    try:
+        lab = image.copy(interpretation="cmyk").icc_import(
+            input_profile=name, intent="relative", pcs="lab"
+        )
+        return np.asarray(lab.numpy(), dtype=np.float64).reshape(width, 3)
+    except pyvips.Error as error:
+        raise Unusable(f"{name} cannot be read backwards: {error}") from error
+
+
+def press_figures(palette: Palette, profile: Path | None = None) -> list[Figure]:
+    """How far each ink's colour is from what the press makes of it; reported, per plate."""
+    wanted = np.array([ink.lab_d50() for ink in palette.inks])
+    printed = printed_lab(palette.rgb(), profile)
+    figures = []
+    for rank, ink in enumerate(palette.inks, start=1):
+        first, second = wanted[rank - 1], printed[rank - 1]
+        where = ink.plate(rank)
+        off, tolerance = float(ciede2000(first, second)), float(cmc(first, second))
+        figures.append(reported("press_delta_e_2000", off, where=where))
+        figures.append(reported("press_delta_e_cmc", tolerance, where=where))
+    return figures
 
 
 def ink_total_figures(inks: Bytes) -> list[Figure]:

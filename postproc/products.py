@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,20 +11,27 @@ import numpy as np
 import numpy.typing as npt
 
 from postproc import files
+from postproc.cie import VIEWING_ICC
 from postproc.colour import Bytes
+from postproc.colourways import swatches_of
 from postproc.figures import Figure, at_most, exactly, on_artefact, reported
 from postproc.files import PrintSize
 from postproc.gates import size_figures
 from postproc.lattice import Lattice, step_and_repeat
-from postproc.names import FileLabel, plate_name
+from postproc.names import FileLabel
 from postproc.palette import Palette
+from postproc.swatches import write_ase, write_csv
 
+COMPARED_ROWS: Final = 256
 MEDIA_TYPES: Final = {
     ".png": "image/png",
     ".tif": "image/tiff",
     ".svg": "image/svg+xml",
     ".json": "application/json",
     ".pdf": "application/pdf",
+    ".csv": "text/csv",
+    # Adobe Swatch Exchange has no registered type.
+    ".ase": "application/octet-stream",
     # PDF content under Illustrator's ending; nothing native is promised.
     ".ai": "application/pdf",
 }
@@ -66,23 +74,53 @@ def indexed_file(
     return sized_file(data, "-indexed.png", size, label)
 
 
-def palette_file(palette: Palette, size: PrintSize, label: FileLabel) -> Artefact:
-    """The inks in printing order as JSON: name, sRGB, OKLab, share of the tile."""
+def palette_file(kind: str, palette: Palette, size: PrintSize, label: FileLabel) -> Artefact:
+    """The inks in printing order: `palette` as JSON with all that is known, else CSV or ASE."""
+    inks = swatches_of(palette)
+    if kind == "palette-csv":
+        ending, data = "-palette.csv", write_csv(inks)
+    elif kind == "palette-ase":
+        ending, data = "-palette.ase", write_ase(inks, group=f"{label.design} {label.colourway}")
+    else:
+        ending, data = "-palette.json", _palette_json(palette, label)
+    return Artefact(
+        role=kind,
+        media_type=MEDIA_TYPES["." + ending.rsplit(".", 1)[1]],
+        display_name=label.name(width_px=size.width_px, ending=ending),
+        data=data,
+        colourway=label.colourway,
+    )
+
+
+def _palette_json(palette: Palette, label: FileLabel) -> bytes:
     inks = [
         {
-            "plate": plate_name(rank, ink.oklab),
+            "plate": ink.plate(rank),
+            "name": ink.name,
             "srgb": ink.hex,
             "oklab_d65": [round(value, 5) for value in ink.oklab],
+            "lab": [round(value, 4) for value in ink.lab_d50()],
+            "lab_viewing": VIEWING_ICC,
             "coverage": round(ink.coverage, 5),
         }
         for rank, ink in enumerate(palette.inks, start=1)
     ]
-    text = json.dumps({"colourway": label.colourway, "inks": inks}, indent=1) + "\n"
+    return (json.dumps({"colourway": label.colourway, "inks": inks}, indent=1) + "\n").encode()
+
+
+def seen_file(picture: Bytes, role: str, ending: str, label: FileLabel) -> Artefact:
+    """A PNG that people look at and nobody prints: a scene, with no size of its own."""
+    height_px, width_px = picture.shape[:2]
+    size = PrintSize(
+        width_px=width_px, height_px=height_px, width_um=254 * width_px, height_um=254 * height_px
+    )
     return Artefact(
-        role="palette",
-        media_type=MEDIA_TYPES[".json"],
-        display_name=label.name(width_px=size.width_px, ending="-palette.json"),
-        data=text.encode(),
+        role=role,
+        media_type=MEDIA_TYPES[".png"],
+        display_name=label.name(width_px=width_px, ending=ending),
+        data=files.write_png(picture, size),
+        width_px=width_px,
+        height_px=height_px,
         colourway=label.colourway,
     )
 
@@ -109,10 +147,22 @@ def preview_file(
     )
 
 
-def file_figures(artefact: Artefact, picture: Bytes, size: PrintSize) -> list[Figure]:
+def file_figures(
+    artefact: Artefact,
+    picture: Bytes,
+    size: PrintSize,
+    *,
+    read: Callable[[bytes], Bytes] = files.read_back,
+) -> list[Figure]:
     """Does the file, read by another library, hold exactly this picture at exactly this size?"""
-    pixels = files.read_back(artefact.data)
-    same = pixels.shape == picture.shape and bool(np.array_equal(pixels, picture))
+    pixels = read(artefact.data)
+    return sized_figures(artefact, pixels.shape[:2], size, same=_same(pixels, picture))
+
+
+def sized_figures(
+    artefact: Artefact, shape: tuple[int, ...], size: PrintSize, *, same: bool
+) -> list[Figure]:
+    """Has the file, (height, width) px as read, its exact size; were its pixels kept?"""
     if artefact.media_type == MEDIA_TYPES[".tif"]:
         width_um, height_um = files.tiff_size_um(artefact.data)
         error_um = float(max(abs(width_um - size.width_um), abs(height_um - size.height_um)))
@@ -122,13 +172,23 @@ def file_figures(artefact: Artefact, picture: Bytes, size: PrintSize) -> list[Fi
         error_um = files.png_error_um(size)
         error_um_max = files.png_error_um_max(size)
     figures = size_figures(
-        pixels=(pixels.shape[1], pixels.shape[0]),
+        pixels=(shape[1], shape[0]),
         wanted_px=(size.width_px, size.height_px),
         error_um=error_um,
         error_um_max=error_um_max,
     )
     figures.append(exactly("pixels_kept", float(same), 1.0))
     return on_artefact(figures, artefact.role)
+
+
+def _same(one: Bytes, other: Bytes) -> bool:
+    """Equal in shape and every pixel, a few rows at a time."""
+    if one.shape != other.shape:
+        return False
+    return all(
+        np.array_equal(one[top : top + COMPARED_ROWS], other[top : top + COMPARED_ROWS])
+        for top in range(0, len(one), COMPARED_ROWS)
+    )
 
 
 def plate_file(

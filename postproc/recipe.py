@@ -17,122 +17,24 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from postproc.names import ORIGINAL, slug
+from postproc.rules import (
+    FILE_NEEDS,
+    LAST,
+    NEEDS,
+    SOURCE_NEEDS,
+    STEP_RULES,
+    STRAIGHT_FILES,
+    Rule,
+    Value,
+)
+from postproc.swatches import parse_swatches
 from schemas.errors import Rejected
 
-Value = str | int | float | bool
 STEPS_MAX: Final = 32
 RECIPE_BYTES_MAX: Final = 64 << 10
 SHIPPED: Final = Path(__file__).parent / "recipes"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """What one key of a step may hold, and what it is when left out."""
-
-    default: Value
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-
-    def limit(self) -> str:
-        """The rule in words."""
-        if self.choices:
-            return "one of " + ", ".join(self.choices)
-        if isinstance(self.default, bool):
-            return "true or false"
-        kind = "a whole number" if isinstance(self.default, int) else "a number"
-        return f"{kind} from {self.low:g} to {self.high:g}"
-
-    def accepts(self, value: object) -> bool:
-        """Whether a value from the file keeps this rule."""
-        if isinstance(self.default, bool) or isinstance(value, bool):
-            return isinstance(self.default, bool) and isinstance(value, bool)
-        if self.choices:
-            return value in self.choices
-        kinds = (int,) if isinstance(self.default, int) else (int, float)
-        return isinstance(value, kinds) and self.low <= value <= self.high  # type: ignore[operator]
-
-
-FILES: Final = (
-    "png",
-    "tiff",
-    "cmyk-tiff",
-    "indexed-png",
-    "indexed-tiff",
-    "svg",
-    "pdf",
-    "ai",
-    "palette",
-)
-ROLES: Final = ("print", "image", "press", "vector", "spot", "illustrator", "indexed", "palette")
-SOURCES: Final = ("flat", "painted", "traced")
-
-STEP_RULES: Final[dict[str, dict[str, Rule]]] = {
-    "check-tile": {
-        "seam_p_max": Rule(default=1.3, low=0.1, high=100),
-        "seam_r2_max": Rule(default=3.0, low=0.1, high=1000),
-        "edge_line_max": Rule(default=3.0, low=0.1, high=1000),
-        "modal_share_max": Rule(default=0.998, low=0, high=1),
-        "spread_min": Rule(default=0.01, low=0, high=1),
-    },
-    "enlarge": {
-        "by": Rule(default="lanczos", choices=("lanczos", "network")),
-        "dpi": Rule(default=254.0, low=10, high=2400),
-        "scale_max": Rule(default=64, low=1, high=64),
-        "margin_px": Rule(default=32, low=1, high=1024),
-    },
-    "ink": {
-        "colours_max": Rule(default=12, low=1, high=255),
-        "seed": Rule(default=0, low=0, high=2**31 - 1),
-    },
-    "trace": {
-        "speck_px_max": Rule(default=8, low=0, high=10_000),
-        "corner": Rule(default=1.0, low=0, high=1.3334),
-        "tolerance": Rule(default=0.3, low=0, high=5),
-        "bleed_px": Rule(default=1.0, low=0.5, high=64),
-        "bleed_mm": Rule(default=0.0, low=0, high=50),
-    },
-    "draw": {
-        "dpi": Rule(default=254.0, low=10, high=2400),
-        "side_px_max": Rule(default=16_384, low=64, high=32_768),
-    },
-    "compare": {},
-    "measure": {"feature_mm_min": Rule(default=0.0, low=0, high=50)},
-    "check-strip": {"strip_mm": Rule(default=530.0, low=10, high=5000)},
-    "plates": {
-        "trap_mm": Rule(default=0.0, low=0, high=5),
-        "ground": Rule(default="print", choices=("print", "cloth")),
-    },
-    "write": {
-        "file": Rule(default="png", choices=FILES),
-        "from": Rule(default="flat", choices=SOURCES),
-        "role": Rule(default="image", choices=ROLES),
-    },
-    "preview": {
-        "columns": Rule(default=3, low=1, high=16),
-        "rows": Rule(default=3, low=1, high=16),
-        "side_px_max": Rule(default=1200, low=64, high=8192),
-        "from": Rule(default="flat", choices=SOURCES),
-    },
-}
-
-NEEDS: Final[dict[str, str]] = {
-    "ink": "enlarge",
-    "trace": "ink",
-    "draw": "trace",
-    "write": "enlarge",
-}
-"""A step that must stand earlier for this one to have something to work on."""
-SOURCE_NEEDS: Final = {"flat": "ink", "painted": "enlarge", "traced": "trace"}
-FILE_NEEDS: Final = {
-    "svg": "trace",
-    "pdf": "trace",
-    "ai": "trace",
-    "indexed-png": "ink",
-    "indexed-tiff": "ink",
-    "palette": "ink",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,9 +185,28 @@ def _step(number: int, raw: object, where: _Places) -> Step:
         value = raw.get(key, rule.default)
         if not rule.accepts(value):
             raise where.refusal(f"{key} of {do} is {value!r}", number, key, rule.limit())
+        _check_meaning(rule, value, _Key(number=number, do=str(do), key=key), where)
         # 254 and 254.0 are one recipe and must have one hash.
         values.append((key, float(value) if isinstance(rule.default, float) else value))
     return Step(str(do), tuple(values))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Key:
+    number: int
+    do: str
+    key: str
+
+
+def _check_meaning(rule: Rule, value: Value, place: _Key, where: _Places) -> None:
+    """Let the room that will read a text read it now, so that its error names the line."""
+    if rule.reads is None:
+        return
+    try:
+        rule.reads(str(value))
+    except Rejected as error:
+        said = f"{place.key} of {place.do}: {error.reason}"
+        raise where.refusal(said, place.number, place.key, error.limit) from error
 
 
 def _check_order(steps: tuple[Step, ...], where: _Places) -> None:
@@ -297,11 +218,41 @@ def _check_order(steps: tuple[Step, ...], where: _Places) -> None:
                 raise where.refusal(
                     f"{step.do} stands before {needed}", number, "do", f"after a step {needed!r}"
                 )
+        if LAST in done and step.do != LAST:
+            raise where.refusal(f"{step.do} stands after {LAST}", number, "do", f"before {LAST}")
         done.add(step.do)
+        _check_unit(step, number, where)
         role = dict(step.values).get("role")
         if role is not None and role in roles:
             raise where.refusal(f"role {role} is written twice", number, "role", "each role once")
         roles.add(role)
+    _check_colourways(steps, where)
+
+
+def _check_unit(step: Step, number: int, where: _Places) -> None:
+    if step.do == "write" and step.text("unit") == "straight":
+        file = step.text("file")
+        if file not in STRAIGHT_FILES:
+            limit = "one of " + ", ".join(sorted(STRAIGHT_FILES))
+            raise where.refusal(f"{file} has no straight unit", number, "unit", limit)
+
+
+def _check_colourways(steps: tuple[Step, ...], where: _Places) -> None:
+    """Each has a name of its own, and a colour for every ink that the recipe may find."""
+    inks_max = max((step.whole("colours_max") for step in steps if step.do == "ink"), default=0)
+    names = {ORIGINAL}
+    for number, step in enumerate(steps):
+        if step.do != LAST:
+            continue
+        name = slug(step.text("name"))
+        if not step.text("name") or name in names:
+            limit = f"a name of its own, not {ORIGINAL!r}"
+            raise where.refusal(f"colourway {name!r}", number, "name", limit)
+        names.add(name)
+        colours = len(parse_swatches(step.text("colours")))
+        if colours < inks_max:
+            limit = f"at least {inks_max}, as many as colours_max of ink"
+            raise where.refusal(f"colourway {name} has {colours} colours", number, "colours", limit)
 
 
 def _needed(step: Step) -> list[str]:

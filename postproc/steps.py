@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from postproc import products
 from postproc.colour import Bytes
-from postproc.features import WIDTHS_PX, finest_feature, knocked_out
-from postproc.figures import Figure, at_least, on_artefact, reported
+from postproc.colourways import locked
+from postproc.features import WIDTHS_PX, finest_feature
+from postproc.figures import Figure, at_least, reported
 from postproc.files import PrintSize
 from postproc.gates import colour_count_figure, tile_gates
 from postproc.likeness import fingerprint, nearest_figure
-from postproc.names import plate_name
 from postproc.order import UM_PER_INCH, print_size
-from postproc.pdf import write_spot_pdf
-from postproc.plates import enlarge, index_of, separate
-from postproc.press import ink_total_figures, write_cmyk_tiff
+from postproc.plates import Separation, enlarge, index_of, separate
 from postproc.recipe import Step
-from postproc.seams import SeamLimits, seam_figures
+from postproc.seams import SeamLimits
 from postproc.svg import Sheet, rasterise, write_svg
+from postproc.swatches import Swatch, parse_swatches
 from postproc.trace import Curves, trace
 from postproc.upscale import by_network, lanczos
 from postproc.work import Work
+from postproc.writing import (
+    again,
+    check_vendor,
+    colourway,
+    mock_up_scene,
+    preview,
+    write,
+    write_colourway,
+    write_plates,
+)
 from schemas.errors import Rejected
+
+__all__ = ["STEPS", "write_colourway"]
 
 _UM_PER_MM: Final = 1000
 
@@ -88,9 +96,28 @@ def ink(work: Work, step: Step) -> None:
     colours_max = min(work.order.palette_max or recipe_max, recipe_max)
     separation = separate(work.tile, work.lattice, colours_max=colours_max, seed=step.whole("seed"))
     index_map = enlarge(separation, work.pictures["painted"], work.lattice)
+    clients = work.order.locked or parse_swatches(step.text("locked"), viewing=step.text("viewing"))
+    if clients:
+        separation, index_map = _lock(work, step, clients, (separation, index_map))
     work.separation, work.index_map = separation, index_map
     work.pictures["flat"] = separation.palette.paint(index_map)
     work.figures.append(colour_count_figure(index_map, colours_max=colours_max))
+
+
+def _lock(
+    work: Work, step: Step, clients: Sequence[Swatch], found: tuple[Separation, Bytes]
+) -> tuple[Separation, Bytes]:
+    """The separation and its enlarged map in the client's colours only."""
+    separation, index_map = found
+    most = work.order.lock_delta_e_max or step.number("lock_delta_e_max")
+    lock = locked(separation.palette, clients, delta_e_max=most)
+    work.figures += lock.figures
+    return Separation(lock.palette, lock.table[separation.index_map]), lock.table[index_map]
+
+
+def describe(work: Work, step: Step) -> None:
+    """From here on every file says what it is and how it came about."""
+    work.described = step.text("digital_source")
 
 
 def trace_plates(work: Work, step: Step) -> None:
@@ -143,7 +170,7 @@ def measure(work: Work, step: Step) -> None:
     finest = finest_feature(index_map, len(inks), work.lattice)
     mm_per_px = size.width_um / size.width_px / _UM_PER_MM
     width_mm, least_mm = finest.width_px * mm_per_px, step.number("feature_mm_min")
-    where = plate_name(finest.ink + 1, inks[finest.ink].oklab)
+    where = inks[finest.ink].plate(finest.ink + 1)
     if finest.width_px >= WIDTHS_PX[-1]:
         where = "nowhere thinner"
     if least_mm > 0:
@@ -151,8 +178,8 @@ def measure(work: Work, step: Step) -> None:
     else:
         work.figures.append(reported("finest_feature", width_mm, unit="mm", where=where))
     for number, covered in enumerate(inks, start=1):
-        name = plate_name(number, covered.oklab)
-        work.figures.append(reported("ink_coverage", covered.coverage, where=name))
+        where = covered.plate(number)
+        work.figures.append(reported("ink_coverage", covered.coverage, where=where))
 
 
 def check_strip(work: Work, step: Step) -> None:
@@ -161,104 +188,6 @@ def check_strip(work: Work, step: Step) -> None:
     times = max(1, round(strip_um / work.order.repeat.width_um))
     off_mm = abs(strip_um - times * work.order.repeat.width_um) / _UM_PER_MM
     work.figures.append(reported("strip_remainder", off_mm, unit="mm", where=f"{times} across"))
-
-
-def write(work: Work, step: Step) -> None:
-    """One file, judged at its own size and read back."""
-    file, role, source = step.text("file"), step.text("role"), step.text("from")
-    if file == "palette":
-        separation, _ = work.separated()
-        work.artefacts.append(products.palette_file(separation.palette, work.sized(), work.label))
-        return
-    artefact = replace(_WRITERS[file](work, source), role=role)
-    source = {"svg": "traced", "pdf": "traced", "ai": "traced"}.get(file, source)
-    if file.startswith("indexed"):
-        source = "flat"
-    work.artefacts.append(artefact)
-    work.figures += on_artefact(work.judged(source), role)
-    if file not in {"svg", "pdf", "ai", "cmyk-tiff"}:
-        work.figures += products.file_figures(artefact, work.pictures[source], work.sized())
-
-
-def _write_raster(kind: str) -> Callable[[Work, str], products.Artefact]:
-    return lambda work, source: products.raster_file(
-        kind, work.pictures[source], work.sized(), work.label
-    )
-
-
-def _write_indexed(kind: str) -> Callable[[Work, str], products.Artefact]:
-    def made(work: Work, _source: str) -> products.Artefact:
-        separation, index_map = work.separated()
-        size, label = work.sized(), work.label
-        return products.indexed_file(kind, index_map, separation.palette, size=size, label=label)
-
-    return made
-
-
-def _write_cmyk(work: Work, source: str) -> products.Artefact:
-    data, inks = write_cmyk_tiff(work.pictures[source], work.sized(), work.order.press_profile)
-    work.figures += ink_total_figures(inks)
-    return products.sized_file(data, "-cmyk.tif", work.sized(), work.label)
-
-
-def _write_svg(work: Work, _source: str) -> products.Artefact:
-    return products.sized_file(work.svg, ".svg", work.sized(), work.label)
-
-
-def _write_pdf(ending: str) -> Callable[[Work, str], products.Artefact]:
-    def made(work: Work, _source: str) -> products.Artefact:
-        data = write_spot_pdf(
-            work.plates, work.traced(), bleed_um=work.bleed_um, title=work.order.design
-        )
-        return products.sized_file(data, ending, work.sized(), work.label)
-
-    return made
-
-
-_WRITERS: Final[dict[str, Callable[[Work, str], products.Artefact]]] = {
-    "png": _write_raster("png"),
-    "tiff": _write_raster("tiff"),
-    "indexed-png": _write_indexed("indexed-png"),
-    "indexed-tiff": _write_indexed("indexed-tiff"),
-    "cmyk-tiff": _write_cmyk,
-    "svg": _write_svg,
-    "pdf": _write_pdf(".pdf"),
-    "ai": _write_pdf(".ai"),
-}
-
-
-def write_plates(work: Work, step: Step) -> None:
-    """One 1-bit TIFF per ink in printing order, trapped; the ground only where it is printed."""
-    size = work.sized()
-    separation, index_map = work.separated()
-    trap_px = step.number("trap_mm") * _UM_PER_MM * size.width_px / size.width_um
-    first = 0 if step.text("ground") == "print" else 1
-    for number in range(first, len(separation.palette.inks)):
-        name = plate_name(number + 1, separation.palette.inks[number].oklab)
-        mask = knocked_out(index_map, number, work.lattice, trap_px=trap_px)
-        artefact = products.plate_file(mask, name, size, work.label)
-        work.artefacts.append(artefact)
-        work.figures += products.plate_figures(artefact, mask, size)
-
-
-def preview(work: Work, step: Step) -> None:
-    """The cloth, some units wide and high, small enough to look at."""
-    columns, rows = step.whole("columns"), step.whole("rows")
-    picture = work.pictures[step.text("from")]
-    longest_px = max(picture.shape[:2])
-    shrink = min(1.0, step.whole("side_px_max") / max(columns, rows) / longest_px)
-    unit = lanczos(
-        picture,
-        work.lattice,
-        width_px=work.lattice.even_side(math.floor(picture.shape[1] * shrink), "width"),
-        height_px=work.lattice.even_side(math.floor(picture.shape[0] * shrink), "height"),
-    )
-    artefact = products.preview_file(
-        unit, work.lattice, columns=columns, rows=rows, label=work.label
-    )
-    work.artefacts.append(artefact)
-    seams = seam_figures(unit, work.lattice, limits=work.limits)
-    work.figures += on_artefact(seams, artefact.role)
 
 
 def _resolution_figure(size: PrintSize) -> Figure:
@@ -274,7 +203,11 @@ STEPS: Final[dict[str, Callable[[Work, Step], None]]] = {
     "draw": draw,
     "measure": measure,
     "check-strip": check_strip,
-    "write": write,
+    "describe": describe,
+    "write": again(write),
     "plates": write_plates,
-    "preview": preview,
+    "preview": again(preview),
+    "mock-up": again(mock_up_scene),
+    "check-vendor": check_vendor,
+    "colourway": colourway,
 }

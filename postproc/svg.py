@@ -17,7 +17,7 @@ import pyvips
 
 from postproc.colour import Bytes
 from postproc.lattice import STRAIGHT, Lattice, corners
-from postproc.names import mm_text, plate_name
+from postproc.names import mm_text
 from postproc.trace import UNITS_PER_PX, Outline, Plate, Shape
 from schemas.errors import Rejected
 
@@ -101,7 +101,7 @@ def rasterise(svg: bytes, *, width_px: int, height_px: int, crisp: bool = False)
 
 
 def _group(plate: Plate, ground_box: str) -> list[str]:
-    name = quoteattr(plate_name(plate.rank + 1, plate.ink.oklab))
+    name = quoteattr(plate.ink.plate(plate.rank + 1))
     head = f'<g id={name} inkscape:groupmode="layer" inkscape:label={name} fill="{plate.ink.hex}">'
     if plate.rank == 0:
         return [head, f"<rect {ground_box}/>", "</g>"]

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from postproc.colour import Bytes
 from postproc.figures import Figure
 from postproc.files import PrintSize
 from postproc.gates import blank_figures
-from postproc.lattice import Lattice
-from postproc.names import FileLabel
+from postproc.lattice import STRAIGHT, Lattice, Tile, expand_to_straight
+from postproc.names import ORIGINAL, FileLabel, slug
 from postproc.order import Order
 from postproc.plates import Separation
 from postproc.products import Artefact
+from postproc.recipe import Step
 from postproc.seams import SeamLimits, seam_figures
 from postproc.svg import Sheet
 from postproc.trace import Plate
 from schemas.errors import Rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """A rectangle that a file holds: the repeat, or the smallest that repeats straight."""
+
+    size: PrintSize
+    label: FileLabel
+    lattice: Lattice
+    """By which this rectangle repeats."""
+    source: Lattice
+    """By which the repeat does."""
+
+    def lay(self, picture: Tile) -> Tile:
+        """The rectangle [H, W, ...] of a picture of the repeat."""
+        return picture if self.lattice == self.source else expand_to_straight(picture, self.source)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +53,15 @@ class Work:
     plates: tuple[Plate, ...] = ()
     sheet: Sheet | None = None
     svg: bytes = b""
+    described: str = ""
+    """IPTC's digital source type, where files are to say it; empty where they say nothing."""
+    recipe_sha256: str = ""
+    outputs: list[Step] = field(default_factory=list)
+    """Steps done so far whose files a colourway writes once more."""
+    inks: Bytes | None = None
+    """The CMYK that was last written, until it has been compared with its file."""
+    colourways: int = 0
+    """How many have been written."""
     bleed_um: int = 0
     fingerprint: str = ""
     seams: dict[str, list[Figure]] = field(default_factory=dict)
@@ -65,13 +91,49 @@ class Work:
             raise Rejected("the recipe never traced", field="recipe", limit="a step 'trace'")
         return self.sheet
 
+    def picture(self, source: str) -> Bytes:
+        """One source of pixels; Rejected where this colourway has none of it."""
+        if source not in self.pictures:
+            raise Rejected(
+                f"the recipe writes the picture as {source}, which has no colourways",
+                field="colourway",
+                limit="files drawn from plates",
+            )
+        return self.pictures[source]
+
     def judged(self, source: str) -> list[Figure]:
         """Seam and blank figures of one source of pixels, measured once."""
         if source not in self.seams:
-            picture = self.pictures[source]
+            picture = self.picture(source)
             scale = picture.shape[1] // self.tile.shape[1]
             self.seams[source] = [
                 *seam_figures(picture, self.lattice, limits=self.limits, scale=scale),
                 *blank_figures(picture),
             ]
         return self.seams[source]
+
+    def on(self, role: str) -> str:
+        """What figures call an artefact of this role: with its colourway where it has one."""
+        colourway = self.label.colourway
+        return role if colourway == ORIGINAL else f"{role}/{slug(colourway)}"
+
+    def unit(self, name: str) -> Unit | None:
+        """How to lay out the repeat, or the straight unit; None where that is the repeat itself."""
+        size, label = self.sized(), self.label
+        if name == "repeat":
+            return Unit(size=size, label=label, lattice=self.lattice, source=self.lattice)
+        columns, rows = self.lattice.columns_to_straight, self.lattice.rows_to_straight
+        if columns == rows == 1:
+            return None
+        width_um, height_um = columns * size.width_um, rows * size.height_um
+        return Unit(
+            size=PrintSize(
+                width_px=columns * size.width_px,
+                height_px=rows * size.height_px,
+                width_um=width_um,
+                height_um=height_um,
+            ),
+            label=replace(label, lattice=STRAIGHT.name, width_um=width_um, height_um=height_um),
+            lattice=STRAIGHT,
+            source=self.lattice,
+        )

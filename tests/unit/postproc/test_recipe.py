@@ -115,6 +115,12 @@ def test_defaults_never_change() -> None:
     assert told["check-tile"]["seam_p_max"] == 1.3
     assert told["check-tile"]["seam_r2_max"] == 3.0
     assert told["enlarge"] == {"by": "lanczos", "dpi": 254.0, "scale_max": 64, "margin_px": 32}
-    assert told["ink"] == {"colours_max": 12, "seed": 0}
+    assert told["ink"] == {
+        "colours_max": 12,
+        "seed": 0,
+        "locked": "",
+        "viewing": "D65/10",
+        "lock_delta_e_max": 0.0,
+    }
     assert told["trace"]["tolerance"] == 0.3
     assert told["preview"] == {"columns": 3, "rows": 3, "side_px_max": 1200, "from": "flat"}
