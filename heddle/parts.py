@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 EXAMPLES: Final = Path(__file__).parent.parent / "examples"
 
 
-def connection(settings: Settings) -> Connection:
-    """How to reach the cluster."""
+def connection(settings: Settings, stage: str = "") -> Connection:
+    """How to reach the cluster; a stage has a group that it may use."""
     return Connection(
         bootstrap=settings.required("BOOTSTRAP"),
         group_protocol=settings["GROUP_PROTOCOL"],
         properties=settings.kafka,
+        group=group(settings, stage) if stage else "",
     )
 
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from heddle import parts
-from streams.kafka.admin import require
+from heddle import parts, preflight
 from streams.kafka.consumer import Intake
 from streams.kafka.producer import Producer
 from streams.loop.pooled import PooledStage
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("heddle.run")
 
-TOPICS_S_MAX: Final = 60.0
-"""How long a stage waits for its topics before it says that they are missing."""
 READY: Final = ("assigned", "breaker", "draining")
 
 
@@ -75,7 +72,7 @@ def _route(settings: Settings, stop: threading.Event) -> int:
     from streams.stages.route import Route  # noqa: PLC0415
     from streams.stages.standing import Standing  # noqa: PLC0415
 
-    reach, events = parts.connection(settings), parts.events(settings, "route")
+    reach, events = parts.connection(settings, "route"), parts.events(settings, "route")
     work = Route(
         events=events,
         store=parts.store(settings),
@@ -92,7 +89,7 @@ def _generate(settings: Settings, stop: threading.Event) -> int:
     from streams.stages.usage import UsageClock, Worker  # noqa: PLC0415
     from streams.stages.wishes import Wishes  # noqa: PLC0415
 
-    reach, events = parts.connection(settings), parts.events(settings, "generate")
+    reach, events = parts.connection(settings, "generate"), parts.events(settings, "generate")
     worker = Worker(
         name=parts.worker_name(settings),
         stage="generate",
@@ -164,11 +161,12 @@ def _finish_on_faust(settings: Settings) -> int:
     from streams.stages.finish_faust import FaustSettings  # noqa: PLC0415
     from streams.stages.finish_faust import run as run_on_faust  # noqa: PLC0415
 
-    reach = parts.connection(settings)
+    reach = parts.connection(settings, "finish")
     ops = Ops("finish", conditions=READY)
     for condition in ("breaker", "draining"):
         ops.ready(condition, yes=True)
     ops.start(settings.whole("PORT"), host=settings["HOST"])
+    preflight.kafka(settings, "finish")
     return run_on_faust(
         FaustSettings(
             connection=reach,
@@ -202,9 +200,10 @@ def _live(settings: Settings, stop: threading.Event) -> int:
     from streams.live.app import LiveSettings  # noqa: PLC0415
     from streams.live.app import run as run_live  # noqa: PLC0415
 
+    preflight.kafka(settings, "live")
     return run_live(
         LiveSettings(
-            connection=parts.connection(settings),
+            connection=parts.connection(settings, "live"),
             port=settings.whole("LIVE_PORT"),
             host=settings["HOST"],
             prefix=settings["PREFIX"],
@@ -230,10 +229,10 @@ def _carry(settings: Settings, stop: threading.Event, carried: _Carried) -> int:
     ops.ready("draining", yes=True)
     ops.start(settings.whole("PORT"), host=settings["HOST"])
     hops = parts.hops(settings, stage)
-    reach, names = parts.connection(settings), parts.stage_topics(settings, stage)
+    reach, names = parts.connection(settings, stage), parts.stage_topics(settings, stage)
     # First what takes long by itself: a worker loads its libraries while a broker starts.
     built = carried.build(ops)
-    require(reach, names, timeout_s=TOPICS_S_MAX)
+    preflight.kafka(settings, stage)
     client_id = parts.group(settings, stage)
     runner = Runner(
         built,

@@ -28,6 +28,32 @@ EXIT_UNUSABLE: Final = 3
 EXIT_MISSING_PART: Final = 4
 EXIT_PORT_TAKEN: Final = 5
 EXIT_UNREACHABLE: Final = 6
+EXIT_CREDENTIALS: Final = 7
+EXIT_CERTIFICATE: Final = 8
+EXIT_FORBIDDEN: Final = 9
+EXIT_TOPICS: Final = 10
+EXIT_BROKER_OLD: Final = 11
+EXIT_DEVICE: Final = 12
+EXIT_VOLUME: Final = 13
+EXIT_CLOCK: Final = 14
+EXITS: Final[dict[int, str]] = {
+    0: "done",
+    1: "the work did not come out",
+    EXIT_USAGE: "wrong usage or setting",
+    EXIT_UNUSABLE: "cannot run",
+    EXIT_MISSING_PART: "a part is missing on this machine",
+    EXIT_PORT_TAKEN: "a port is taken",
+    EXIT_UNREACHABLE: "something outside cannot be reached",
+    EXIT_CREDENTIALS: "the broker refuses user or password",
+    EXIT_CERTIFICATE: "a certificate is expired, foreign or missing",
+    EXIT_FORBIDDEN: "an ACL is missing",
+    EXIT_TOPICS: "a topic is missing or has too few partitions",
+    EXIT_BROKER_OLD: "the broker is too old for the group protocol",
+    EXIT_DEVICE: "the device is not there",
+    EXIT_VOLUME: "a volume cannot be written",
+    EXIT_CLOCK: "clocks differ too much",
+}
+"""Exit codes of every process of ours and what each means; docs/operations.md lists the same."""
 
 
 class HeddleError(Exception):

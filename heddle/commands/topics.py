@@ -84,7 +84,7 @@ def _plan(given: argparse.Namespace, settings: Settings) -> int:
     table(("topic", "partitions", "config"), rows)
     say()
     table(
-        ("stage", "operation", "resource", "name"),
+        ("principal", "operation", "resource", "name"),
         [(acl.stage, acl.operation, acl.resource, acl.name) for acl in acls],
     )
     return 0

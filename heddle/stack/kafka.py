@@ -13,9 +13,9 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from heddle.stack import children, diagnosis, ports
@@ -99,6 +99,20 @@ _LOG4J = """\
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Security:
+    """How a broker differs from the open one of a local stack; nothing by default."""
+
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Broker properties that win over ours; `{port}` and `{controller_port}` are filled in."""
+
+    format_options: tuple[str, ...] = ()
+    """Of the storage's format, as `--add-scram`: users that exist before the first start."""
+
+    client: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """librdkafka properties with which the broker may be asked whether it is ready."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaNode:
     """One broker: where it lives and where it listens."""
 
@@ -112,6 +126,8 @@ class KafkaNode:
     controller_port: int
     libs: Path = DEFAULT_LIBS
     """Folder of jars."""
+
+    security: Security = field(default_factory=Security)
 
     @property
     def bootstrap(self) -> str:
@@ -133,7 +149,12 @@ def prepare(node: KafkaNode) -> None:
     settings = _SERVER_PROPERTIES.format(
         host=ports.LOOPBACK, port=node.port, controller_port=node.controller_port
     )
+    for name, value in node.security.properties.items():
+        # The last line of a name wins.
+        filled = value.format(port=node.port, controller_port=node.controller_port)
+        settings += f"{name}={filled}\n"
     (node.folder / "server.properties").write_text(settings, encoding="utf-8")
+    (node.folder / "server.properties").chmod(0o600)
     (node.folder / "log4j2.xml").write_text(_LOG4J.format(log=node.log), encoding="utf-8")
     _format_once(node, java)
 
@@ -176,13 +197,27 @@ def require_parts(libs: Path) -> str:
 
 
 @contextmanager
-def running(folder: Path, *, port: int = 0, libs: Path = DEFAULT_LIBS) -> Iterator[str]:
+def running(
+    folder: Path,
+    *,
+    port: int = 0,
+    libs: Path = DEFAULT_LIBS,
+    security: Security | None = None,
+) -> Iterator[str]:
     """A broker of one's own while the block runs; yields its bootstrap address.
 
     `port` 0 chooses a free one. Data lie in `folder` and survive. The broker ends with the block,
     or with the thread that entered it, however that ends.
     """
-    node, child = _start_somewhere(folder.resolve(), port=port, libs=libs)
+    wanted = KafkaNode(
+        folder=folder.resolve(),
+        log=folder.resolve() / "kafka.log",
+        port=port,
+        controller_port=0,
+        libs=libs,
+        security=security or Security(),
+    )
+    node, child = _start_somewhere(wanted)
     try:
         yield node.bootstrap
     finally:
@@ -203,27 +238,19 @@ def wait_ready(
             break
         # The bare connection first: asking a closed port through the client takes the whole wait.
         if ports.port_answers(node.port, timeout_s=0.5) and broker_answers(
-            node.bootstrap, timeout_s=2.0
+            node.bootstrap, timeout_s=2.0, properties=node.security.client
         ):
             return
         time.sleep(0.1)
     raise Unusable(f"Kafka did not start: {diagnosis.from_log(node.log, since_bytes=since_bytes)}")
 
 
-def _start_somewhere(
-    folder: Path, *, port: int, libs: Path
-) -> tuple[KafkaNode, subprocess.Popen[bytes]]:
+def _start_somewhere(wanted: KafkaNode) -> tuple[KafkaNode, subprocess.Popen[bytes]]:
     """Start, and where the port was free to choose, choose again if a neighbour was faster."""
-    tries = 1 if port else _PORT_TRIES_MAX
+    tries = 1 if wanted.port else _PORT_TRIES_MAX
     for attempt in range(1, tries + 1):
         chosen, controller_port = ports.free_ports(2)
-        node = KafkaNode(
-            folder=folder,
-            log=folder / "kafka.log",
-            port=port or chosen,
-            controller_port=controller_port,
-            libs=libs,
-        )
+        node = replace(wanted, port=wanted.port or chosen, controller_port=controller_port)
         prepare(node)
         since_bytes = node.log.stat().st_size if node.log.exists() else 0
         child = children.spawn(argv(node), env=environment(), log=node.log, cwd=node.folder)
@@ -257,7 +284,7 @@ def _format_once(node: KafkaNode, java: str) -> None:
     cluster_id = new_cluster_id()
     command = [java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m"]
     command += ["-cp", f"{node.libs}/*", "kafka.tools.StorageTool", "format"]
-    command += ["-t", cluster_id, "-c", "server.properties"]
+    command += ["-t", cluster_id, "-c", "server.properties", *node.security.format_options]
     try:
         answer = subprocess.run(
             command,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.errors import EXIT_MISSING_PART, EXIT_PORT_TAKEN, EXIT_UNUSABLE, EXIT_USAGE
+from schemas.errors import EXIT_UNREACHABLE, EXITS
 
-PERSON_NEEDED: Final = frozenset({EXIT_USAGE, EXIT_UNUSABLE, EXIT_MISSING_PART, EXIT_PORT_TAKEN})
+PERSON_NEEDED: Final = frozenset(EXITS) - {0, 1, EXIT_UNREACHABLE}
 """Exit codes that say: trying again gives the same answer until a person has acted."""
 
 

@@ -4,28 +4,46 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from schemas.errors import EXIT_UNREACHABLE, Transient, Unusable
-from streams.kafka.connection import Connection, broker_errors
+from schemas.errors import (
+    EXIT_CERTIFICATE,
+    EXIT_FORBIDDEN,
+    EXIT_TOPICS,
+    EXIT_UNREACHABLE,
+    Transient,
+    Unusable,
+)
+from streams.kafka import trust
+from streams.kafka.connection import Complaints, Connection, broker_errors
 
 if TYPE_CHECKING:
-    from streams.kafka.plan import PlannedTopic
+    from collections.abc import Mapping
+
+    from streams.kafka.plan import Acl, PlannedTopic
 
 ANSWER_S_MAX: Final = 10.0
 CREATE_S_MAX: Final = 30.0
+_PATIENCE_S: Final = 2.0
+"""Between two looks at what a client was refused."""
 _POLL_S: Final = 0.2
 
 
-def broker_answers(bootstrap: str, *, timeout_s: float) -> bool:
-    """Whether a broker at `bootstrap` gives its metadata within `timeout_s`. Never raises."""
+def broker_answers(
+    bootstrap: str, *, timeout_s: float, properties: Mapping[str, str] | None = None
+) -> bool:
+    """Whether a broker at `bootstrap` gives its metadata within `timeout_s`. Never raises.
+
+    `properties`: what a secured broker wants to hear from a client.
+    """
     try:
         # log_level 0: a broker that is still starting is the normal case here, not news.
-        admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        config: dict[str, Any] = {"bootstrap.servers": bootstrap, "log_level": 0}
+        admin = AdminClient(config | dict(properties or {}))
         return bool(admin.list_topics(timeout=timeout_s).brokers)
     except KafkaException:
         return False
@@ -107,28 +125,132 @@ def _await_leaders(admin: AdminClient, names: Sequence[str]) -> None:
 def require(connection: Connection, names: Sequence[str], *, timeout_s: float) -> None:
     """Return once every topic of `names` is there.
 
-    Raises Unusable, naming the first missing one, or Transient where no broker answers, after
-    `timeout_s`.
+    Raises Unusable at once where the broker refuses us, and after `timeout_s` naming the first
+    topic that is missing; Transient where no broker answers for so long.
     """
     deadline_s = time.monotonic() + timeout_s
-    admin = _admin(connection)
+    trust.require_files(connection)
+    complaints = Complaints(aloud=False)
+    admin = _admin(connection, complaints)
     while True:
         late = time.monotonic() > deadline_s
         try:
             with broker_errors():
-                known = admin.list_topics(timeout=ANSWER_S_MAX).topics
+                known = admin.list_topics(timeout=_PATIENCE_S).topics
         except Transient:
+            admin.poll(0)
+            _judge(connection, complaints, late=late)
             if late:
                 raise
             continue
         missing = [name for name in names if name not in known]
         if not missing:
             return
+        _require_seen(admin, missing[0], connection)
         if late:
-            raise Unusable(f"topic {missing[0]} is missing; create it with `heddle topics apply`")
+            line = f"topic {missing[0]} is missing; create it with `heddle topics apply`"
+            raise Unusable(line, exit_code=EXIT_TOPICS)
         time.sleep(_POLL_S)
 
 
-def _admin(connection: Connection) -> AdminClient:
+def _judge(connection: Connection, complaints: Complaints, *, late: bool) -> None:
+    """Raise what only a person can change: a refused password, a certificate nobody trusts."""
+    refusal = complaints.refusal
+    if refusal is not None and refusal.exit_code != EXIT_CERTIFICATE:
+        raise Unusable(f"{connection.principal}: {refusal}", exit_code=refusal.exit_code)
+    # Any other failure of TLS may be a broker that is just starting; it counts when time is over.
+    if why := trust.reason(connection):
+        line = f"no trust between us and the broker: {why}"
+        raise Unusable(line, exit_code=EXIT_CERTIFICATE)
+    if refusal is not None and late:
+        raise refusal
+
+
+def _require_seen(admin: AdminClient, name: str, connection: Connection) -> None:
+    """Raise Unusable where `name` is not missing but hidden from us."""
+    if _described(admin, [name])[name] == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        line = f"{connection.principal} lacks the ACL Describe on topic {name}"
+        raise Unusable(f"{line}; `heddle topics plan` prints all", exit_code=EXIT_FORBIDDEN)
+
+
+def _described(admin: AdminClient, names: Sequence[str]) -> dict[str, Any]:
+    """By topic: its description with what we may do there, or the code of the error."""
+    found: dict[str, Any] = {}
+    asked = TopicCollection(list(names))
+    futures = admin.describe_topics(
+        asked, include_authorized_operations=True, request_timeout=ANSWER_S_MAX
+    )
+    for name, future in futures.items():
+        try:
+            found[name] = future.result(ANSWER_S_MAX)
+        except KafkaException as error:
+            found[name] = error.args[0].code()
+    return found
+
+
+def _may(described: Any, operation: str) -> bool:
+    """Whether a description allows it. A broker that tells nothing forbids nothing here."""
+    allowed = getattr(described, "authorized_operations", None)
+    return not allowed or operation.upper() in {each.name for each in allowed}
+
+
+def lacking(connection: Connection, acls: Sequence[Acl]) -> list[Acl]:
+    """Those of `acls` that we do not have. Raises Unusable, Transient."""
+    admin = _admin(connection)
     with broker_errors():
-        return AdminClient(connection.config())
+        topics = _described(admin, sorted({acl.name for acl in acls if acl.resource == "topic"}))
+        groups = _groups(admin, [acl.name for acl in acls if acl.resource == "group"])
+    forbidden = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
+    found = []
+    for acl in acls:
+        described = (topics if acl.resource == "topic" else groups).get(acl.name)
+        # What is missing altogether is another sentence, and a new group is nobody's yet.
+        if described in forbidden or not _may(described, acl.operation):
+            found.append(acl)
+    return found
+
+
+def _groups(admin: AdminClient, names: Sequence[str]) -> dict[str, Any]:
+    """By group: its description, or the code of the error."""
+    found: dict[str, Any] = {}
+    if not names:
+        return found
+    futures = admin.describe_consumer_groups(
+        list(names), include_authorized_operations=True, request_timeout=ANSWER_S_MAX
+    )
+    for name, future in futures.items():
+        try:
+            found[name] = future.result(ANSWER_S_MAX)
+        except KafkaException as error:
+            found[name] = error.args[0].code()
+    return found
+
+
+def require_rights(connection: Connection, acls: Sequence[Acl]) -> None:
+    """Raise Unusable naming every ACL that we do not have."""
+    if absent := lacking(connection, acls):
+        named = ", ".join(f"{acl.operation} on {acl.resource} {acl.name}" for acl in absent)
+        line = f"{connection.principal} lacks the ACLs {named}"
+        raise Unusable(f"{line}; `heddle topics plan` prints all", exit_code=EXIT_FORBIDDEN)
+
+
+def require_partitions(connection: Connection, plan: Sequence[PlannedTopic]) -> None:
+    """Raise Unusable where a topic has fewer partitions than planned."""
+    with broker_errors():
+        known = _admin(connection).list_topics(timeout=ANSWER_S_MAX).topics
+    for topic in plan:
+        there = known.get(topic.name)
+        if there is not None and len(there.partitions) < topic.partitions:
+            raise Unusable(
+                f"topic {topic.name} has {len(there.partitions)} partitions and"
+                f" HEDDLE_PARTITIONS says {topic.partitions}: add partitions while the topic is"
+                " empty, or set HEDDLE_PARTITIONS, the same for every process",
+                exit_code=EXIT_TOPICS,
+            )
+
+
+def _admin(connection: Connection, complaints: Complaints | None = None) -> AdminClient:
+    # What librdkafka would say at each new try is said once, by whoever asks.
+    ours = {"error_cb": complaints or Complaints(aloud=False), "log_level": 0}
+    with broker_errors():
+        return AdminClient(connection.config() | ours)

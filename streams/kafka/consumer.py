@@ -231,7 +231,7 @@ def message_of(raw: Any) -> Message | None:
     if error is not None:
         if error.code() in _PASSING:
             return None
-        meaning = translated(error)
+        meaning = translated(error, about=raw.topic() or "")
         if isinstance(meaning, Transient):
             log.warning("kafka", extra={"error": error.str()})
             return None

@@ -23,6 +23,10 @@ SEGMENT_MS: Final = DAY_MS
 LIVE_TABLES: Final = ("requests",)
 """Tables of the live view; each has a changelog topic that Faust would otherwise create unasked."""
 STAGES: Final = ("route", "generate", "finish", "record", "live")
+OTHERS: Final = ("producer", "consumer", "operator")
+"""Whoever orders, whoever takes the results, and whoever keeps tenants and the pattern book."""
+CLIENT_GROUP: Final = "heddle-client-alone"
+"""What the client goes by where it reads without a group; it never joins or commits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +40,10 @@ class PlannedTopic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acl:
-    """One permission that a stage's principal needs."""
+    """One permission that a principal needs."""
 
     stage: str
+    """Or one of OTHERS."""
     resource: str
     """topic or group."""
     name: str
@@ -60,7 +65,7 @@ def planned(
 
 
 def acls(prefix: str, *, intakes: Sequence[str] = ()) -> list[Acl]:
-    """What each stage may do, and nothing beyond it."""
+    """What each stage, and each of the others, may do, and nothing beyond it."""
     found: list[Acl] = []
     for topic in topics.TOPICS:
         names = [topic.name, *(intakes if topic is topics.REQUESTED else ())]
@@ -69,6 +74,7 @@ def acls(prefix: str, *, intakes: Sequence[str] = ()) -> list[Acl]:
     for stage in STAGES:
         group = prefixed(prefix, f"heddle.{stage}")
         found.append(Acl(stage=stage, resource="group", name=group, operation="Read"))
+    found.append(Acl(stage="consumer", resource="group", name=CLIENT_GROUP, operation="Describe"))
     for table in LIVE_TABLES:
         name = changelog_name(prefix, table)
         found += [
@@ -84,7 +90,7 @@ def changelog_name(prefix: str, table: str) -> str:
 
 
 def _rights(name: str, topic: Topic) -> Iterable[Acl]:
-    for stage in STAGES:
+    for stage in (*STAGES, *OTHERS):
         if stage in topic.readers:
             yield Acl(stage=stage, resource="topic", name=name, operation="Read")
         if stage in topic.writers:

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from schemas.errors import Transient, Unusable
-from streams.kafka.connection import Connection, broker_errors
+from schemas.errors import EXIT_TOPICS, HeddleError, Transient, Unusable
+from streams.kafka.connection import Connection, broker_errors, translated
 from streams.kafka.consumer import ANSWER_S_MAX, ends_of, message_of
 from streams.kafka.message import Message
 
@@ -85,8 +85,9 @@ class _Reader:
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 500,
             "queued.max.messages.kbytes": 4096,
-            # librdkafka wants a name; nothing is ever committed and no group is joined.
-            "group.id": f"none-{uuid.uuid4()}",
+            # librdkafka wants a name and looks for its coordinator, so it must be one that we may
+            # describe; nothing is ever committed and no group is joined.
+            "group.id": connection.group or f"none-{uuid.uuid4()}",
         }
         with broker_errors():
             self._consumer = Consumer(config | connection.config())
@@ -94,13 +95,23 @@ class _Reader:
         self._parts: list[TopicPartition] = []
         for name in names:
             if name not in known or not known[name].partitions:
+                refused = self._why_not(name)
                 self._consumer.close()
-                raise Unusable(f"topic {name} is missing; create it with `heddle topics apply`")
+                raise refused
             self._parts += [
                 TopicPartition(name, number, OFFSET_BEGINNING) for number in known[name].partitions
             ]
         with broker_errors():
             self._consumer.assign(self._parts)
+
+    def _why_not(self, name: str) -> HeddleError:
+        """A topic that we may not describe is hidden from lists; asked by name it is refused."""
+        with broker_errors():
+            about = self._consumer.list_topics(name, timeout=ANSWER_S_MAX).topics[name]
+        if about.error is not None:
+            return translated(about.error, about=name)
+        line = f"topic {name} is missing; create it with `heddle topics apply`"
+        return Unusable(line, exit_code=EXIT_TOPICS)
 
     def to_end(self, *, timeout_s: float) -> Iterator[Message]:
         deadline_s = time.monotonic() + timeout_s

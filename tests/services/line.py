@@ -100,11 +100,16 @@ class Line:
             **self.extra,
         }
 
+    def credentials(self, stage: str) -> dict[str, str]:
+        """HEDDLE_* of one stage alone; an open broker asks for none."""
+        del stage
+        return {}
+
     def start(self, *stages: str, **extra: str) -> None:
         """Start stages side by side and return once all are ready."""
         for stage in stages:
             self.ports.setdefault(stage, free_ports(1)[0])
-            env = {**os.environ, **self.environment(), **extra}
+            env = {**os.environ, **self.environment(), **self.credentials(stage), **extra}
             env["HEDDLE_PORT"] = str(self.ports[stage])
             with self.log(stage).open("ab") as log:
                 self.running[stage] = subprocess.Popen(
