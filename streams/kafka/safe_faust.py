@@ -1,9 +1,8 @@
 """The safe subset of Faust, said once for the two rooms that use it.
 
-Faust can commit past a record that is still being worked on (acks out of order, generators closed
-by a crash, agents restarted by their supervisor). Here it cannot: what goes to the broker is never
-beyond `Watermarks`, our own gap-safe ledger, whatever Faust believes was acked. Nothing is created
-unasked, no web server, no leader topic, no redirected stdout, raw bytes, classic protocol.
+Nothing is created unasked, no web server, no leader topic, no redirected stdout, raw bytes, classic
+protocol; an error ends the process. What its consumer fetches, seeks and commits is watched over by
+`streams.kafka.guarded_faust`.
 
 Imports no Faust: its only users hand the package in as `vendor`.
 """
@@ -18,23 +17,18 @@ import shutil
 import ssl
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from schemas import metrics
 from schemas.errors import EXIT_UNUSABLE, Unusable
 from streams.kafka.message import Message, Place
-from streams.kafka.offsets import PartitionLedger
 
 if TYPE_CHECKING:
     from streams.kafka.connection import Connection
-    from streams.ops import Ops
 
 log = logging.getLogger("heddle.faust")
 
-WATCH_S: Final = 5.0
 SESSION_S: Final = 10.0
 """A worker that died frees its partitions after that long."""
 GIVE_UP_S_MAX: Final = 10.0
@@ -59,97 +53,6 @@ _SECURITY: Final = frozenset(
         "enable.ssl.certificate.verification",
     }
 )
-
-TopicPartition = tuple[str, int]
-
-
-class Watermarks:
-    """How far each partition may be committed: up to the first record taken and not finished."""
-
-    def __init__(self) -> None:
-        self._ledgers: dict[TopicPartition, PartitionLedger] = {}
-
-    def take(self, place: TopicPartition, offset: int) -> None:
-        """A record has reached us.
-
-        One that comes a second time means that Faust went back to the committed offset, as it does
-        at the end of a recovery: what was in flight comes again as well, so we begin anew there.
-        """
-        ledger = self._ledgers.get(place)
-        if ledger is None or ledger.was_taken(offset):
-            ledger = self._ledgers[place] = PartitionLedger(position=offset)
-        ledger.take(offset)
-
-    def finish(self, place: TopicPartition, offset: int) -> None:
-        """Its effects are durable. Nothing happens where the partition has moved meanwhile."""
-        ledger = self._ledgers.get(place)
-        if ledger is not None:
-            ledger.finish(offset)
-
-    def position(self, place: TopicPartition) -> int | None:
-        """The first record not finished; None where none was taken since the assignment."""
-        ledger = self._ledgers.get(place)
-        return ledger.watermark() if ledger is not None else None
-
-    def forget(self) -> None:
-        """The assignment has changed: everything is read again from the committed offsets."""
-        self._ledgers.clear()
-
-    def safe(self, offsets: Mapping[Any, int]) -> dict[Any, int]:
-        """Of the offsets Faust wants to commit, those we may, lowered where it goes too far."""
-        found = {}
-        for place, wanted in offsets.items():
-            ledger = self._ledgers.get((place[0], place[1]))
-            if ledger is not None:
-                found[place] = min(wanted, ledger.watermark())
-        return found
-
-
-class Watch:
-    """Beats while the loop turns, and ends a worker that takes nothing although records wait.
-
-    Faust's consumer can stop fetching after a rebalance without an error. Progress is asked of the
-    broker, not of Faust: the end of each partition against how far we are.
-    """
-
-    def __init__(self, app: Any, marks: Watermarks, ops: Ops, *, stalled_s_max: float) -> None:
-        self._app, self._marks, self._ops = app, marks, ops
-        self._stalled_s_max = stalled_s_max
-        self._seen: dict[TopicPartition, int] = {}
-        self._progress_s = time.monotonic()
-
-    async def run(self) -> None:
-        """Until the app stops."""
-        while not self._app.should_stop:
-            self._ops.beat()
-            try:
-                await self._look()
-            except Exception as error:  # noqa: BLE001  A broker that is away is not a stall.
-                self._progress_s = time.monotonic()
-                log.info("lag unknown", extra={"why": type(error).__name__})
-            if time.monotonic() - self._progress_s > self._stalled_s_max:
-                line = f"records wait and none was taken for {self._stalled_s_max:g} s"
-                log.error(line)
-                await self._app.crash(Unusable(line))
-            await self._app.sleep(WATCH_S)
-
-    async def _look(self) -> None:
-        consumer, topics = self._app.consumer, self._app.topics
-        places = [tp for tp in consumer.assignment() if topics.acks_enabled_for(tp.topic)]
-        ends = await consumer.highwaters(*places) if places else {}
-        positions = {place: await self._position(consumer, place) for place in places}
-        lag = 0
-        for place, position in positions.items():
-            behind = max(ends.get(place, position) - position, 0)
-            self._ops.gauge(metrics.LAG, behind, place[0], str(place[1]))
-            lag += behind
-        if not lag or positions != self._seen or self._app.rebalancing:
-            self._progress_s = time.monotonic()
-        self._seen = positions
-
-    async def _position(self, consumer: Any, place: Any) -> int:
-        mark = self._marks.position((place[0], place[1]))
-        return int(await consumer.position(place) or 0) if mark is None else mark
 
 
 def _scratch() -> Path:
@@ -185,20 +88,6 @@ def options(vendor: Any, connection: Connection, *, app_id: str) -> dict[str, An
     }
     credentials = _credentials(vendor, connection.properties)
     return given if credentials is None else given | {"broker_credentials": credentials}
-
-
-def guard(app: Any, marks: Watermarks) -> None:
-    """Never commit beyond `marks`. Before the app starts."""
-    base: Any = app.transport.Consumer
-
-    class Guarded(base):  # type: ignore[misc]
-        """A consumer whose commits are ours."""
-
-        async def _commit(self, offsets: Mapping[Any, int]) -> bool:
-            safe = marks.safe(offsets)
-            return bool(safe and await super()._commit(safe))
-
-    app.transport.Consumer = Guarded
 
 
 def on_rebalance(app: Any, begun: Callable[[], None]) -> None:

@@ -24,7 +24,7 @@ from schemas import metrics, topics
 from schemas.codec import Codec
 from schemas.errors import Rejected, Unusable
 from schemas.topics import COMPLETED, FAILED, GENERATED, PUBLISHED, ROUTED, prefixed
-from streams.kafka import admin, safe_faust
+from streams.kafka import admin, guarded_faust, safe_faust
 from streams.kafka.events import Events
 from streams.kafka.plan import LIVE_TABLES, changelog_name, planned
 from streams.live import http, stored
@@ -91,14 +91,14 @@ class Live:
         self.events = Events(
             codec=settings.codec, prefix=settings.prefix, source=f"/heddle/{STAGE}"
         )
-        self.marks = safe_faust.Watermarks()
+        self.marks = guarded_faust.Watermarks()
         app_id = prefixed(settings.prefix, f"heddle.{STAGE}")
         self.app = faust.App(
             **safe_faust.options(faust, settings.connection, app_id=app_id),
             topic_partitions=settings.partitions,
             stream_buffer_maxsize=BATCH_MAX * 4,
         )
-        safe_faust.guard(self.app, self.marks)
+        guarded_faust.guard(self.app, self.marks)
         self.table = self.app.Table(
             TABLE,
             partitions=settings.partitions,
@@ -115,7 +115,7 @@ class Live:
         self.app.agent(source, name=STAGE, concurrency=1)(self._turn)
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_rebalance_complete.connect(self._recovered)
-        watch = safe_faust.Watch(
+        watch = guarded_faust.Watch(
             self.app, self.marks, self.ops, stalled_s_max=settings.stalled_s_max
         )
         self.app.task(watch.run)
@@ -132,8 +132,6 @@ class Live:
 
     async def _work(self, events: list[Any]) -> None:
         messages = [safe_faust.message(event.message) for event in events]
-        for message in messages:
-            self.marks.take(message.place[:2], message.place.offset)
         batch = _Batch()
         for message in messages:
             self._read(message, batch)

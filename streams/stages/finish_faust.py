@@ -1,9 +1,10 @@
 """finish on Faust: batches of `take`, one agent, work on threads, commits that we vouch for.
 
 Per batch: carry every record on a thread of its own until it has ended and the broker has what came
-of it, then let Faust ack them in order. What Faust then commits is held below our own watermark
-(`streams.kafka.safe_faust`), so neither a crash, nor a restarted agent, nor a rebalance in the
-middle of a batch can skip a record. A death repeats at most the batch and one commit interval.
+of it, then let Faust ack them in order. What is committed is our own watermark, and what Faust
+fetches is guarded (`streams.kafka.guarded_faust`), so neither a crash, nor a restarted agent, nor a
+rebalance in the middle of a batch can skip a record. A death repeats at most the batch and one
+commit interval.
 
 The work itself is the one that our own runner turns; only the host differs.
 """
@@ -20,7 +21,7 @@ import faust
 
 from schemas import metrics
 from schemas.topics import GENERATED, prefixed
-from streams.kafka import admin, safe_faust
+from streams.kafka import admin, guarded_faust, safe_faust
 from streams.loop.stage import Limits
 from streams.stages.carry import Carrier
 
@@ -79,7 +80,7 @@ class Host:
         self.settings, self.ops = settings, ops
         self.carrier = Carrier(work, producer, limits=settings.limits, ops=ops)
         self.threads = ThreadPoolExecutor(settings.batch_max, thread_name_prefix=work.name)
-        self.marks = safe_faust.Watermarks()
+        self.marks = guarded_faust.Watermarks()
         ops.ready("assigned", yes=False)
         app_id = prefixed(settings.prefix, f"heddle.{work.name}")
         self.app = faust.App(
@@ -87,7 +88,7 @@ class Host:
             stream_buffer_maxsize=settings.batch_max * 4,
             broker_max_poll_records=settings.batch_max * 4,
         )
-        safe_faust.guard(self.app, self.marks)
+        guarded_faust.guard(self.app, self.marks)
         safe_faust.on_rebalance(self.app, lambda: self.carrier.hurry(yes=True))
         source = self.app.topic(
             prefixed(settings.prefix, settings.source),
@@ -97,7 +98,7 @@ class Host:
         )
         self.app.agent(source, name=work.name, concurrency=1)(self._turn)
         self.app.on_partitions_assigned.connect(self._assigned)
-        watch = safe_faust.Watch(self.app, self.marks, ops, stalled_s_max=STALLED_S_MAX)
+        watch = guarded_faust.Watch(self.app, self.marks, ops, stalled_s_max=STALLED_S_MAX)
         self.app.task(watch.run)
 
     async def _turn(self, stream: Any) -> None:
@@ -118,7 +119,6 @@ class Host:
         """Which of the records have ended."""
         messages = [safe_faust.message(event.message) for event in events]
         for message in messages:
-            self.marks.take(message.place[:2], message.place.offset)
             self.ops.count(metrics.CONSUMED, message.place.topic)
         loop = asyncio.get_running_loop()
         carried = await asyncio.gather(
