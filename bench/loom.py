@@ -18,6 +18,7 @@ from typing import Any
 
 from inference.build import BUILT_IN_FOLDER, LoomSettings, build_engine
 from inference.engine import LATTICES, Engine, Row, Tile
+from inference.whole import run
 
 ROW_COUNTS = (1, 2, 4, 8)
 
@@ -97,7 +98,7 @@ def _measure(engine: Engine, options: argparse.Namespace, count: int) -> dict[st
         for at in range(count)
     ]
     began, cpu_began = time.perf_counter(), time.process_time()
-    batch = engine.run(rows, cancelled=lambda _: False)
+    batch = run(engine, rows)
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
     assert all(isinstance(end, Tile) for end in batch.ends), batch.ends
     spent = {"seconds": seconds, "cpu": cpu_seconds}

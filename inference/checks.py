@@ -1,12 +1,15 @@
-"""Whether a row can be woven at all, against the limits of one model. Pure.
+"""Whether a row can be woven at all, and whether rows may share a call of an engine. Pure.
 
-Every refusal is a Rejected that names the field and the limit; the prompt itself is never refused
-(an empty one is a picture too, a long one is cut by the tokenizer).
+Every refusal of a row is a Rejected that names the field and the limit; the prompt itself is never
+refused (an empty one is a picture too, a long one is cut by the tokenizer). Rows that do not belong
+together are their caller's error, a ValueError.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from inference.engine import (
     ADAPTERS_MAX,
@@ -15,10 +18,15 @@ from inference.engine import (
     PROMPT_CHARS_MAX,
     SEED_MAX,
     STEPS_MAX,
+    Ended,
     ModelCard,
     Row,
+    refused,
 )
 from schemas.errors import Rejected
+
+K = TypeVar("K", bound=Hashable)
+F = TypeVar("F")
 
 
 def check(row: Row, card: ModelCard) -> None:
@@ -76,3 +84,61 @@ def _within(name: str, value: float, lowest: float, highest: float) -> None:
             field=name,
             limit=f"{lowest} .. {highest}",
         )
+
+
+def check_boarding(
+    rows: Sequence[Row],
+    key_of: Callable[[Row], K],
+    *,
+    aboard: Iterable[K],
+    rows_max: int,
+    batches_max: int,
+) -> tuple[K | None, dict[int, Ended]]:
+    """For `Engine.add`: the one key of the rows that can be made, and the ends of the others.
+
+    Ends by place in `rows`; the key is None when no row can be made. Raises ValueError.
+    """
+    _count(len(rows), rows_max)
+    keys: dict[int, K] = {}
+    ends: dict[int, Ended] = {}
+    for place, row in enumerate(rows):
+        try:
+            keys[place] = key_of(row)
+        except Rejected as refusal:
+            ends[place] = refused(row, refusal)
+    key = _one(keys.values())
+    if key is not None and len({*aboard, key}) > max(1, batches_max):
+        msg = f"this engine takes rows of {batches_max} keys at once"
+        raise ValueError(msg)
+    return key, ends
+
+
+def check_riding(
+    slots: Collection[int],
+    aboard: Mapping[int, F],
+    key_of: Callable[[F], K],
+    *,
+    rows_max: int,
+) -> dict[int, F]:
+    """For `Engine.step`: who rides, by slot, in the order given. Raises ValueError."""
+    _count(len(slots), rows_max)
+    if not aboard.keys() >= set(slots):
+        msg = f"slots {sorted(slots)} are not all aboard"
+        raise ValueError(msg)
+    riders = {slot: aboard[slot] for slot in slots}
+    _one(key_of(rider) for rider in riders.values())
+    return riders
+
+
+def _count(rows: int, rows_max: int) -> None:
+    if not 1 <= rows <= rows_max:
+        msg = f"{rows} rows, this engine takes 1 .. {rows_max}"
+        raise ValueError(msg)
+
+
+def _one(keys: Iterable[K]) -> K | None:
+    different = list(dict.fromkeys(keys))
+    if len(different) > 1:
+        msg = "rows of different keys in one call"
+        raise ValueError(msg)
+    return different[0] if different else None

@@ -1,36 +1,32 @@
-"""The diffusion loom behind the `Engine` protocol: models come and go, rows join and leave.
+"""The diffusion loom behind the `Engine` protocol: models come and go, rows board and leave.
 
-Two faces over the same three steps of `Loom`. In flight: `add(rows)`, then `step()` until the
-flight is empty; rows may be added and dropped between any two steps. Whole batches: `run`, which
-merely loops those. It refuses to guess: a row that cannot be made is Rejected by name and limit.
+`add`, `step` and `drop` over the three steps of `Loom`; between any two steps rows may come, rest,
+go on or go. It refuses to guess: a row that cannot be made is Rejected by name and limit.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
-from inference.checks import check
+from inference.checks import check, check_boarding, check_riding
 from inference.engine import (
-    Batch,
-    Cancelled,
     Ended,
     Forward,
     ForwardKind,
     ModelCard,
-    OnStep,
     Pixels,
     Row,
     Tile,
     refused,
-    stopped,
 )
 from inference.loader import Loaded, choose_device, library_versions, load
 from inference.loom import Loom, Thread
@@ -38,13 +34,14 @@ from inference.meter import Meter
 from inference.models import ModelBook
 from inference.settings import LoomSettings
 from inference.shares import weight
+from inference.whole import run
 from schemas.errors import Rejected, Transient, Unusable
 
 log = logging.getLogger(__name__)
 
 
 class Key(NamedTuple):
-    """What rows must have in common to share a forward."""
+    """What rows must have in common to share a forward. Worn adapters belong to the whole model."""
 
     model: str
     width_px: int
@@ -54,11 +51,10 @@ class Key(NamedTuple):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Flyer:
-    """A row in flight."""
+    """A row aboard."""
 
     row: Row
     key: Key
-    slot: int
     thread: Thread
     rows_shared: int = 1
     adapters: dict[str, str]
@@ -69,11 +65,13 @@ class DiffusionEngine:
 
     def __init__(self, settings: LoomSettings) -> None:
         self.rows_max = settings.rows_max
+        # Each key may be another model, and a model that left memory would be loaded every step.
+        self.batches_max = max(1, settings.models_max)
         self._settings = settings
         self._device, _ = choose_device(settings)
         self._book = ModelBook(settings.models_folders)
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
-        self._flight: list[_Flyer] = []
+        self._flight: dict[int, _Flyer] = {}
         # A picture fresh from the VAE is large: on a CPU two at once leave its caches (measured:
         # twice the time per tile at 8), on a GPU they would set the peak of memory.
         self._rows_at_once: dict[ForwardKind, int] = {
@@ -113,7 +111,7 @@ class DiffusionEngine:
             steps=1,
             model=model.card.name,
         )
-        self.run([first], cancelled=lambda _: False)
+        run(self, [first])
 
     def models(self) -> tuple[ModelCard, ...]:
         """As `Engine.models`."""
@@ -126,96 +124,65 @@ class DiffusionEngine:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def run(
-        self,
-        rows: Sequence[Row],
-        *,
-        cancelled: Cancelled,
-        on_step: OnStep | None = None,
-    ) -> Batch:
-        """As `Engine.run`."""
-        if not 1 <= len(rows) <= self.rows_max:
-            msg = f"{len(rows)} rows, this engine takes 1 .. {self.rows_max}"
-            raise ValueError(msg)
-        ends = self.add(rows)
-        if len({flyer.key for flyer in self._flight}) > 1:
-            self._flight.clear()
-            msg = "rows of different keys in one run"
-            raise ValueError(msg)
-        steps_most = max((flyer.thread.plan.steps for flyer in self._flight), default=0)
-        done = 0
-        try:
-            while self._flight:
-                ends.update(self.step(cancelled=cancelled))
-                done += 1
-                if on_step:
-                    on_step(min(done, steps_most), steps_most)
-        finally:
-            self._flight.clear()
-        return Batch(ends=tuple(ends[slot] for slot in range(len(rows))), forwards=self.spent())
+    def add(self, rows: Sequence[Row]) -> list[int | Ended]:
+        """As `Engine.add`."""
+        key, ended = check_boarding(
+            rows,
+            self.key,
+            aboard=(flyer.key for flyer in self._flight.values()),
+            rows_max=self.rows_max,
+            batches_max=self.batches_max,
+        )
+        found: dict[int, int | Ended] = dict(ended)
+        if key is not None:
+            members = {place: row for place, row in enumerate(rows) if place not in ended}
+            found |= self._board(key, members)
+        return [found[place] for place in range(len(rows))]
 
-    def add(self, rows: Sequence[Row]) -> dict[int, Tile | Ended]:
-        """Let rows join the flight; slots count on from 0 in an empty one.
-
-        Answers at once, by slot, for rows that can never be made.
-        """
-        first = max((flyer.slot for flyer in self._flight), default=-1) + 1
-        ends: dict[int, Tile | Ended] = {}
-        groups: dict[Key, list[tuple[int, Row]]] = {}
-        for slot, row in enumerate(rows, first):
-            try:
-                groups.setdefault(self.key(row), []).append((slot, row))
-            except Rejected as refusal:
-                ends[slot] = refused(row, refusal)
-        for key, members in groups.items():
-            try:
-                self._board(key, members)
-            except Rejected as refusal:
-                ends.update({slot: refused(row, refusal) for slot, row in members})
+    def step(self, slots: Collection[int]) -> dict[int, Tile | Ended]:
+        """As `Engine.step`."""
+        riders = check_riding(slots, self._flight, lambda flyer: flyer.key, rows_max=self.rows_max)
+        ends = self._step_together(riders)
+        self.drop(ends)
         return ends
 
-    def step(self, *, cancelled: Cancelled) -> dict[int, Tile | Ended]:
-        """One denoising step for every row in flight; answers, by slot, for those that ended.
-
-        Cancelled rows leave before the forward and are paid for no further. Raises Transient when
-        the machine failed; the rows are then still in flight, at the step they had reached.
-        """
-        ends: dict[int, Tile | Ended] = {}
-        for flyer in self._flight:
-            if cancelled(flyer.row.pattern_id):
-                ends[flyer.slot] = stopped(flyer.row)
-        self._flight = [flyer for flyer in self._flight if flyer.slot not in ends]
-        for key in dict.fromkeys(flyer.key for flyer in self._flight):
-            sharers = [flyer for flyer in self._flight if flyer.key == key]
-            ends.update(self._step_together(key, sharers))
-        self._flight = [flyer for flyer in self._flight if flyer.slot not in ends]
-        return ends
+    def drop(self, slots: Collection[int]) -> None:
+        """As `Engine.drop`."""
+        for slot in slots:
+            self._flight.pop(slot, None)
 
     def spent(self) -> tuple[Forward, ...]:
         """The machine time since the last call."""
         return self._meter.take()
 
-    def _board(self, key: Key, members: Sequence[tuple[int, Row]]) -> None:
-        rows = [row for _, row in members]
-        loaded = self._model(key.model, rows=rows)
-        with self._measured("encode", rows):
-            adapters = loaded.adapters.wear(key.adapters)
-            threads = Loom(loaded).prepare(rows)
-        self._flight.extend(
-            _Flyer(row=row, key=key, slot=slot, thread=thread, adapters=adapters)
-            for (slot, row), thread in zip(members, threads, strict=True)
-        )
+    def _board(self, key: Key, members: Mapping[int, Row]) -> dict[int, int | Ended]:
+        rows = list(members.values())
+        try:
+            loaded = self._model(key.model, rows=rows)
+            with self._measured("encode", rows):
+                adapters = loaded.adapters.wear(key.adapters)
+                threads = Loom(loaded).prepare(rows)
+        except Rejected as refusal:
+            return {place: refused(row, refusal) for place, row in members.items()}
+        free = (slot for slot in itertools.count() if slot not in self._flight)
+        slots = list(itertools.islice(free, len(rows)))
+        for slot, row, thread in zip(slots, rows, threads, strict=True):
+            self._flight[slot] = _Flyer(row=row, key=key, thread=thread, adapters=adapters)
+        return dict(zip(members, slots, strict=True))
 
-    def _step_together(self, key: Key, sharers: Sequence[_Flyer]) -> dict[int, Tile | Ended]:
-        loaded = self._model(key.model, rows=[flyer.row for flyer in sharers])
+    def _step_together(self, riders: Mapping[int, _Flyer]) -> dict[int, Tile | Ended]:
+        flyers = list(riders.values())
+        key = flyers[0].key
+        loaded = self._model(key.model, rows=[flyer.row for flyer in flyers])
         loaded.adapters.wear(key.adapters)
         loom = Loom(loaded)
-        self._portions("denoise", loom.step, sharers)
-        finished = [flyer for flyer in sharers if flyer.thread.done]
-        pictures = self._portions("decode", loom.finish, finished)
+        # After a decoding that failed some have no step left: they only wait for their picture.
+        self._portions("denoise", loom.step, [one for one in flyers if not one.thread.done])
+        done = {slot: flyer for slot, flyer in riders.items() if flyer.thread.done}
+        pictures = self._portions("decode", loom.finish, list(done.values()))
         return {
-            flyer.slot: self._end(flyer, pixels, loaded)
-            for flyer, pixels in zip(finished, pictures, strict=True)
+            slot: self._end(slot, flyer, pixels, loaded)
+            for (slot, flyer), pixels in zip(done.items(), pictures, strict=True)
         }
 
     def _portions(
@@ -245,7 +212,7 @@ class DiffusionEngine:
                     flyer.rows_shared = max(flyer.rows_shared, len(some))
         return done
 
-    def _end(self, flyer: _Flyer, pixels: Pixels | None, loaded: Loaded) -> Tile | Ended:
+    def _end(self, slot: int, flyer: _Flyer, pixels: Pixels | None, loaded: Loaded) -> Tile | Ended:
         row, thread = flyer.row, flyer.thread
         if pixels is None:
             return Ended(
@@ -265,7 +232,7 @@ class DiffusionEngine:
             guidance=thread.guidance,
             solver=thread.plan.solver,
             batch_rows=flyer.rows_shared,
-            batch_slot=flyer.slot,
+            batch_slot=slot,
             tokens_cut=thread.words.tokens_cut,
         )
 

@@ -1,5 +1,6 @@
 """What every engine answers: rows in, tiles out, and where the machine's time went.
 
+Rows board, ride and leave between any two denoising steps; who rides when is the caller's choice.
 This file holds the words only (no torch, no model). An engine is owned by one thread; none of its
 methods may be called from two threads at once. It refuses to know who asked: tenants, topics,
 prices and files are other rooms' business.
@@ -7,7 +8,7 @@ prices and files are other rooms' business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -76,19 +77,20 @@ class Tile:
     batch_rows: int
     """Most rows that shared a denoising forward with this one, itself included."""
     batch_slot: int
+    """Its slot; a later row may have had the same one."""
     tokens_cut: int = 0
     """Tokens of the prompt (not of the negative one) that the text encoder could not take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A row that ends without a tile, in its place in the batch. Never holds prompt text."""
+    """A row that ends without a tile. Never holds prompt text."""
 
     pattern_id: str
     attempt: int
     outcome: Outcome
-    """rejected: the row itself is impossible; cancelled: the caller said so between two steps;
-    failed: the model made no finite picture of it."""
+    """rejected: the row itself is impossible; failed: the model made no finite picture of it;
+    cancelled: the caller of `whole.run` said so between two steps."""
     reason: str
     field: str = ""
     limit: str = ""
@@ -112,14 +114,6 @@ class Forward:
     """Unix time in microseconds."""
     duration_us: int
     parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """What `Engine.run` answers: as many ends as rows went in, in the same order."""
-
-    ends: tuple[Tile | Ended, ...]
-    forwards: tuple[Forward, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,47 +151,48 @@ def refused(row: Row, refusal: Rejected) -> Ended:
     )
 
 
-def stopped(row: Row) -> Ended:
-    """What becomes of a row that its owner cancelled."""
-    return Ended(
-        pattern_id=row.pattern_id, attempt=row.attempt, outcome="cancelled", reason="cancelled"
-    )
-
-
-Cancelled = Callable[[str], bool]
-"""Whether the pattern of this id shall stop. Asked before every step; must return at once."""
-
-OnStep = Callable[[int, int], None]
-"""Called after every denoising forward with (steps done, steps in all) of the longest row."""
-
-
 class Engine(Protocol):
-    """Makes tiles. Implemented by the diffusion loom and by the stand-in."""
+    """Makes tiles. Implemented by the diffusion loom and by the stand-in.
+
+    A slot is a row's place aboard: a small whole number, unique among the rows aboard and given
+    again when it is free.
+    """
 
     rows_max: int
-    """Most rows one `run` takes."""
+    """Most rows of one `add` or `step`."""
+    batches_max: int
+    """Most keys aboard at once: more would make models take turns in memory."""
 
     def key(self, row: Row) -> Hashable:
-        """Rows with equal keys may share a `run`. Raises Rejected for an impossible row."""
+        """Rows with equal keys may share a step. Raises Rejected for an impossible row."""
 
     def warm(self) -> None:
         """Load the default model. Raises Unusable when it cannot be."""
 
-    def run(
-        self,
-        rows: Sequence[Row],
-        *,
-        cancelled: Cancelled,
-        on_step: OnStep | None = None,
-    ) -> Batch:
-        """Make `rows` (1 .. rows_max, equal keys). One bad row never harms its neighbours.
+    def add(self, rows: Sequence[Row]) -> list[int | Ended]:
+        """Let rows (1 .. rows_max, equal keys) board: the slot of each, or its end.
 
-        Raises Transient when the machine failed and the same rows may succeed later, ValueError
-        when the rows do not belong together.
+        A row ends at once when it can never be made; the others board. Raises Transient when the
+        machine failed (none has boarded), ValueError when the rows do not belong together or
+        would be one key too many.
         """
 
+    def step(self, slots: Collection[int]) -> dict[int, Tile | Ended]:
+        """One denoising step for these rows (1 .. rows_max, equal keys): those that ended by it.
+
+        Rows aboard that are not named rest where they are; an ended row is aboard no more. Raises
+        Transient when the machine failed: no row has ended, and those named may step again.
+        ValueError when the slots do not belong together or are not aboard.
+        """
+
+    def drop(self, slots: Collection[int]) -> None:
+        """Rows leave unfinished. Slots that are not aboard are passed over."""
+
+    def spent(self) -> tuple[Forward, ...]:
+        """The machine time since the last call, also of rows that left and of work that failed."""
+
     def models(self) -> tuple[ModelCard, ...]:
-        """Every model that `run` can make tiles with."""
+        """Every model that rows may name."""
 
     def close(self) -> None:
         """Give memory back. The engine is of no use afterwards. May be called twice."""

@@ -1,8 +1,8 @@
 """Measures stretches of machine time while they pass, and merges those that belong together.
 
-Steps that the same rows take one after another become one `denoise` forward: a request of 30 steps
-leaves a handful of forwards, not 30. Nothing is estimated: a merged stretch's duration is the sum
-of what was measured.
+Steps that the same rows take become one `denoise` forward, also when another batch's steps lie
+between them: a request of 30 steps leaves a handful of forwards, not 30. Nothing is estimated: a
+merged stretch's duration is the sum of what was measured.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ class Meter:
         )
 
     def _keep(self, new: _Stretch) -> None:
-        last = self._stretches[-1] if self._stretches else None
-        if last and new.kind == last.kind == "denoise" and new.rows == last.rows:
-            last.duration_us += new.duration_us
-        else:
-            self._stretches.append(new)
+        for known in self._stretches:
+            if new.kind == known.kind == "denoise" and new.rows == known.rows:
+                known.duration_us += new.duration_us
+                return
+        self._stretches.append(new)
 
 
 class _Stretch:

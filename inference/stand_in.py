@@ -2,36 +2,26 @@
 
 It draws a flat-coloured pattern from (prompt hash, seed, lattice) that truly repeats by its
 lattice, the same bytes on every machine, in about a millisecond. It keeps every promise of
-`Engine` (batches, cancels between steps, bad rows beside good ones, measured time). It refuses to
+`Engine` (rows that board and leave, bad ones beside good ones, measured time). It refuses to
 be pretty, and it is no fallback: nobody gets its tiles unless a setting says so.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from inference.checks import check
-from inference.engine import (
-    Batch,
-    Cancelled,
-    Ended,
-    ModelCard,
-    OnStep,
-    Pixels,
-    Row,
-    Tile,
-    refused,
-    stopped,
-)
+from inference.checks import check, check_boarding, check_riding
+from inference.engine import Ended, Forward, ModelCard, Pixels, Row, Tile
 from inference.meter import Meter
 from inference.shares import weight
-from schemas.errors import Rejected
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,22 +46,36 @@ _COLOURS: Final = 4
 _DRAFTS_MAX: Final = 16
 
 
+@dataclass(slots=True, eq=False)
+class _Rider:
+    """A row aboard."""
+
+    row: Row
+    key: Hashable
+    steps_left: int
+    rows_shared: int = 1
+
+
 class StandIn:
     """`Engine` without a model.
 
-    `step_ms` is slept once per denoising step, whatever the number of rows: a machine on which
-    batching is free. Rows for which `flawed` answers True get a tile that does not repeat.
+    A denoising step sleeps `step_ms`, whatever the number of rows, and `row_ms` for each row: with
+    the second at 0 a machine on which batching is free. Rows for which `flawed` answers True get a
+    tile that does not repeat.
     """
 
     def __init__(
         self,
         *,
         rows_max: int = 8,
+        batches_max: int = 2,
         step_ms: float = 0.0,
+        row_ms: float = 0.0,
         flawed: Callable[[Row], bool] | None = None,
     ) -> None:
-        self.rows_max = rows_max
-        self._step_ms = step_ms
+        self.rows_max, self.batches_max = rows_max, batches_max
+        self._step_ms, self._row_ms = step_ms, row_ms
+        self._aboard: dict[int, _Rider] = {}
         self._flawed = flawed
         self._meter = Meter()
 
@@ -90,55 +94,51 @@ class StandIn:
     def close(self) -> None:
         """As `Engine.close`."""
 
-    def run(
-        self,
-        rows: Sequence[Row],
-        *,
-        cancelled: Cancelled,
-        on_step: OnStep | None = None,
-    ) -> Batch:
-        """As `Engine.run`."""
-        if not 1 <= len(rows) <= self.rows_max:
-            msg = f"{len(rows)} rows, this engine takes 1 .. {self.rows_max}"
-            raise ValueError(msg)
-        ends: dict[int, Tile | Ended] = {}
-        for slot, row in enumerate(rows):
-            try:
-                check(row, CARD)
-            except Rejected as refusal:
-                ends[slot] = refused(row, refusal)
-        self._denoise(rows, ends, cancelled=cancelled, on_step=on_step)
-        left = [slot for slot in range(len(rows)) if slot not in ends]
-        with self._meter.stretch("decode", [_weighed(rows[slot]) for slot in left]):
-            for slot in left:
-                ends[slot] = self._tile(rows[slot], batch_rows=len(rows), batch_slot=slot)
-        return Batch(
-            ends=tuple(ends[slot] for slot in range(len(rows))),
-            forwards=self._meter.take(),
+    def add(self, rows: Sequence[Row]) -> list[int | Ended]:
+        """As `Engine.add`."""
+        key, ended = check_boarding(
+            rows,
+            self.key,
+            aboard=(rider.key for rider in self._aboard.values()),
+            rows_max=self.rows_max,
+            batches_max=self.batches_max,
         )
+        found: list[int | Ended] = []
+        for place, row in enumerate(rows):
+            if place in ended:
+                found.append(ended[place])
+                continue
+            slot = next(slot for slot in itertools.count() if slot not in self._aboard)
+            self._aboard[slot] = _Rider(row, key, _steps(row))
+            found.append(slot)
+        return found
 
-    def _denoise(
-        self,
-        rows: Sequence[Row],
-        ends: dict[int, Tile | Ended],
-        *,
-        cancelled: Cancelled,
-        on_step: OnStep | None,
-    ) -> None:
-        running = [slot for slot in range(len(rows)) if slot not in ends]
-        steps_most = max((_steps(rows[slot]) for slot in running), default=0)
-        for done in range(steps_most):
-            for slot in running:
-                if cancelled(rows[slot].pattern_id):
-                    ends[slot] = stopped(rows[slot])
-            running = [s for s in running if s not in ends and _steps(rows[s]) > done]
-            if not running:
-                return
-            with self._meter.stretch("denoise", [_weighed(rows[slot]) for slot in running]):
-                if self._step_ms:
-                    time.sleep(self._step_ms / 1000)
-            if on_step:
-                on_step(done + 1, steps_most)
+    def step(self, slots: Collection[int]) -> dict[int, Tile | Ended]:
+        """As `Engine.step`."""
+        riders = check_riding(slots, self._aboard, lambda rider: rider.key, rows_max=self.rows_max)
+        with self._meter.stretch("denoise", [_weighed(rider.row) for rider in riders.values()]):
+            if cost_ms := self._step_ms + self._row_ms * len(riders):
+                time.sleep(cost_ms / 1000)
+        for rider in riders.values():
+            rider.steps_left -= 1
+            rider.rows_shared = max(rider.rows_shared, len(riders))
+        done = {slot: rider for slot, rider in riders.items() if not rider.steps_left}
+        with self._meter.stretch("decode", [_weighed(rider.row) for rider in done.values()]):
+            ends: dict[int, Tile | Ended] = {
+                slot: self._tile(rider.row, batch_rows=rider.rows_shared, batch_slot=slot)
+                for slot, rider in done.items()
+            }
+        self.drop(ends)
+        return ends
+
+    def drop(self, slots: Collection[int]) -> None:
+        """As `Engine.drop`."""
+        for slot in slots:
+            self._aboard.pop(slot, None)
+
+    def spent(self) -> tuple[Forward, ...]:
+        """As `Engine.spent`."""
+        return self._meter.take()
 
     def _tile(self, row: Row, *, batch_rows: int, batch_slot: int) -> Tile:
         pixels = draw(

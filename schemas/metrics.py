@@ -60,7 +60,23 @@ LATENCY: Final = Metric(
     _SECONDS,
 )
 BATCH_ROWS: Final = Metric(
-    "heddle_batch_rows", "histogram", ("stage",), "Rows that shared a forward", _ROWS
+    "heddle_batch_rows", "histogram", ("stage",), "Rows that rode in a denoising step", _ROWS
+)
+JOINED: Final = Metric(
+    "heddle_rows_joined_total",
+    "counter",
+    ("how",),
+    "Rows that boarded: `opening` a batch, or `in-flight` into one under way",
+)
+ROWS_PAUSED: Final = Metric(
+    "heddle_rows_paused_total", "counter", ("tier",), "Rows that rested for an urgent one"
+)
+WAITED: Final = Metric(
+    "heddle_boarding_seconds",
+    "histogram",
+    ("tier",),
+    "From a row's lining up to its first boarding",
+    _SECONDS,
 )
 PAUSED: Final = Metric(
     "heddle_breaker_open", "gauge", ("stage",), "1 while the breaker holds the stage"
@@ -86,6 +102,9 @@ METRICS: Final[tuple[Metric, ...]] = (
     LAG_SECONDS,
     LATENCY,
     BATCH_ROWS,
+    JOINED,
+    ROWS_PAUSED,
+    WAITED,
     PAUSED,
     POLL_AGE,
     SECOND_ATTEMPTS,

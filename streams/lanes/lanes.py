@@ -1,4 +1,4 @@
-"""Which waiting patterns share the next batch. Pure; time is handed in.
+"""Which waiting pattern is next. Pure; time is handed in.
 
 Tiers share places by weight, tenants inside a tier equally, both in pixel-steps. A pattern that
 waited longer than the aging floor goes first whatever its tier, so draft never starves. Bounded:
@@ -8,7 +8,7 @@ each tier holds at most `waiting_max`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
@@ -18,6 +18,8 @@ from streams.lanes.ring import Ring
 T = TypeVar("T")
 
 WEIGHTS: Final[Mapping[str, float]] = {"draft": 1.0, "standard": 3.0, "premium": 9.0}
+URGENT: Final = "premium"
+"""The tier whose patterns enter a running batch at the next step, also a full one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,7 @@ class LaneLimits:
     """Bounds of the lanes."""
 
     waiting_max: int = 128
-    """Per tier: the look-ahead in which tenants share and batches find company."""
+    """Per tier: the look-ahead in which tenants share and running batches find company."""
     aging_ms: float = 60_000
     """Longest wait before a pattern goes first."""
 
@@ -42,6 +44,15 @@ class Waiting(Generic[T]):
     key: Hashable
     """Patterns with equal keys may share a batch."""
     since_ms: float
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it enters a running batch at the next step."""
+        return self.tier == URGENT
+
+
+Heads = dict[str, dict[str, Waiting[T]]]
+"""The first that may be served of each tier's tenants."""
 
 
 @dataclass(slots=True)
@@ -80,18 +91,48 @@ class Lanes(Generic[T]):
             queue.append(waiting)
         tier.size += 1
 
-    def take(self, rows_max: int, *, now_ms: float) -> list[T]:
-        """The next batch: 0 to `rows_max` patterns of one key, in the order of their turns."""
-        if not len(self):
-            return []
-        first = self._aged(now_ms) or self._next(None)
-        chosen = [first] if first is not None else []
-        while first is not None and len(chosen) < rows_max:
-            following = self._next(first.key)
-            if following is None:
-                break
-            chosen.append(following)
-        return [waiting.item for waiting in chosen]
+    def __iter__(self) -> Iterator[T]:
+        """All that wait, in no promised order. Not to be changed meanwhile."""
+        for tier in self._tiers.values():
+            for queue in tier.tenants.values():
+                for waiting in queue:
+                    yield waiting.item
+
+    def head(self, *, now_ms: float) -> Waiting[T] | None:
+        """Whose turn it is; nothing is charged."""
+        heads = self._heads(_anybody)
+        return self._fair(heads, now_ms) if heads else None
+
+    def call(
+        self, *, now_ms: float, may: Callable[[Waiting[T]], bool] | None = None
+    ) -> Waiting[T] | None:
+        """Take out the next in turn among those that `may` admits (None: anybody).
+
+        Who is served out of turn, because the one whose turn it is may not, owes it: its tier and
+        tenant are charged and wait the longer afterwards, so that shares hold.
+        """
+        heads = self._heads(_anybody)
+        if not heads:
+            return None
+        chosen = self._fair(heads, now_ms)
+        in_turn = may is None or may(chosen)
+        if may is not None and not in_turn:
+            heads = self._heads(may)
+            if not heads:
+                return None
+            chosen = self._fair(heads, now_ms)
+        tier = self._tiers[chosen.tier]
+        if in_turn and not self.is_aged(chosen, now_ms=now_ms):
+            self._ring.choose(_dearest(heads))
+            tier.ring.choose(_costs(heads[chosen.tier]))
+        else:
+            self._ring.charge(chosen.tier, chosen.cost)
+            tier.ring.charge(chosen.tenant, chosen.cost)
+        return self._pop(chosen.tier, chosen.tenant, chosen)
+
+    def is_aged(self, waiting: Waiting[T], *, now_ms: float) -> bool:
+        """Whether it has waited for longer than the aging floor."""
+        return now_ms - waiting.since_ms >= self._limits.aging_ms
 
     def remove(self, items: Collection[T]) -> list[T]:
         """Take out those of `items` that still wait."""
@@ -103,40 +144,26 @@ class Lanes(Generic[T]):
                     self._pop(name, tenant, waiting)
         return gone
 
-    def _aged(self, now_ms: float) -> Waiting[T] | None:
-        heads = [
-            (queue[0].since_ms, name, tenant)
-            for name, tier in self._tiers.items()
-            for tenant, queue in tier.tenants.items()
-        ]
-        since_ms, name, tenant = min(heads)
-        if now_ms - since_ms < self._limits.aging_ms:
-            return None
-        waiting = self._tiers[name].tenants[tenant][0]
-        self._ring.charge(name, waiting.cost)
-        self._tiers[name].ring.charge(tenant, waiting.cost)
-        return self._pop(name, tenant, waiting)
-
-    def _next(self, key: Hashable | None) -> Waiting[T] | None:
-        """The next in turn, of that key where one is given."""
-        heads: dict[str, dict[str, Waiting[T]]] = {}
+    def _heads(self, may: Callable[[Waiting[T]], bool]) -> Heads[T]:
+        heads: Heads[T] = {}
         for name, tier in self._tiers.items():
-            found = {
-                tenant: head
-                for tenant, queue in tier.tenants.items()
-                if (head := _first(queue, key)) is not None
-            }
-            if found:
-                heads[name] = found
-        if not heads:
-            return None
-        # A tier's turn is charged with its dearest head: the tenant is only chosen inside it.
-        name = self._ring.choose(
-            {tier: max(head.cost for head in found.values()) for tier, found in heads.items()}
+            for tenant, queue in tier.tenants.items():
+                first = next((waiting for waiting in queue if may(waiting)), None)
+                if first is not None:
+                    heads.setdefault(name, {})[tenant] = first
+        return heads
+
+    def _fair(self, heads: Heads[T], now_ms: float) -> Waiting[T]:
+        """The one that waited longest, where that is too long; else whose turn it is."""
+        oldest = min(
+            (head for found in heads.values() for head in found.values()),
+            key=lambda head: (head.since_ms, head.tier, head.tenant),
         )
-        costs = {tenant: head.cost for tenant, head in heads[name].items()}
-        tenant = self._tiers[name].ring.choose(costs)
-        return self._pop(name, tenant, heads[name][tenant])
+        if self.is_aged(oldest, now_ms=now_ms):
+            return oldest
+        # A tier's turn is charged with its dearest head: the tenant is only chosen inside it.
+        name = self._ring.peek(_dearest(heads))
+        return heads[name][self._tiers[name].ring.peek(_costs(heads[name]))]
 
     def _pop(self, name: str, tenant: str, waiting: Waiting[T]) -> Waiting[T]:
         tier = self._tiers[name]
@@ -151,7 +178,13 @@ class Lanes(Generic[T]):
         return waiting
 
 
-def _first(queue: deque[Waiting[T]], key: Hashable | None) -> Waiting[T] | None:
-    if key is None:
-        return queue[0]
-    return next((waiting for waiting in queue if waiting.key == key), None)
+def _anybody(_waiting: Waiting[T]) -> bool:
+    return True
+
+
+def _costs(found: Mapping[str, Waiting[T]]) -> dict[str, int]:
+    return {tenant: head.cost for tenant, head in found.items()}
+
+
+def _dearest(heads: Heads[T]) -> dict[str, int]:
+    return {tier: max(head.cost for head in found.values()) for tier, found in heads.items()}

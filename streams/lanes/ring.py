@@ -44,6 +44,16 @@ class Ring:
             self._turn = (self._turn + 1) % len(self._order)
             self._topped = False
 
+    def peek(self, costs: Mapping[str, int]) -> str:
+        """What `choose` would answer; nothing is charged and no turn passes."""
+        order, deficits = list(self._order), dict(self._deficits)
+        turn, topped = self._turn, self._topped
+        try:
+            return self.choose(costs)
+        finally:
+            self._order, self._deficits = order, deficits
+            self._turn, self._topped = turn, topped
+
     def charge(self, key: str, cost: int) -> None:
         """Charge a queue that was served out of turn."""
         if key not in self._deficits:

@@ -1,10 +1,10 @@
 """generate: routed patterns become tiles. Threads hand jobs on; nothing is shared by two.
 
-    runner ─submit→ [prepare] ─→ lanes → engine thread ─→ [settle] ─collect→ runner
+    runner ─submit→ [prepare] ─→ engine thread: lanes → running batches ─→ [settle] ─collect→ runner
 
-prepare asks the shelf (a tile that lies there is only announced again), the engine thread fills
-batches from the lanes, settle runs the tile's gates, lays file and manifest down, or sends the job
-back for another attempt with a derived seed.
+prepare asks the shelf (a tile that lies there is only announced again); on the engine's thread rows
+join and leave running batches between two steps (`flight.py`); settle runs the tile's gates, lays
+file and manifest down, or sends the job back as a row with a derived seed.
 """
 
 from __future__ import annotations
@@ -12,21 +12,19 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from inference.engine import Batch, Ended, Engine, Tile
-from inference.engine import Forward as Measured
+from inference.engine import Engine, Tile
 from schemas import metrics
 from schemas.errors import Busy, HeddleError, Rejected, Undecodable
-from schemas.records import Forward, Part, PatternRouted
-from streams.lanes.lanes import LaneLimits, Lanes
+from schemas.records import PatternRouted
 from streams.loop.stage import Ending
 from streams.stages import tile as tiles
+from streams.stages.flight import Crew, Flight
 from streams.stages.job import Job
 from streams.stages.refusal import failed, now
 
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("heddle.generate")
 
 STAGE: Final = tiles.STAGE
-STEPS_GUESS: Final = 20
-"""For the cost of a pattern that leaves its steps to the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +51,10 @@ class GenerateLimits:
     """Tiles made for one pattern before its gates' refusal stands."""
     threads_max: int = 4
     """For the shelf and the gates, each way."""
-    company_ms: float = 20.0
-    """How long a lone pattern waits for others that could share its batch."""
+    paused_max: int = 8
+    """Rows that rest aboard for urgent ones at one time."""
+    passed_max: int = 16
+    """Rows that may board before the one whose turn it is, because it needs another batch."""
 
 
 @dataclass(slots=True)
@@ -79,7 +77,7 @@ class GenerateStage:
 
     def __init__(self, parts: Parts) -> None:
         self._parts, self._limits = parts, parts.limits
-        self._endings: queue.SimpleQueue[Ending] = queue.SimpleQueue()
+        self._endings: queue.SimpleQueue[tuple[Job, Ending]] = queue.SimpleQueue()
         self._arrivals: queue.SimpleQueue[tuple[Job, bool]] = queue.SimpleQueue()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -87,7 +85,23 @@ class GenerateStage:
         self._jobs: dict[Place, Job] = {}
         self._refused: dict[Place, Job] = {}
         self._tiers: Counter[str] = Counter()
-        self._lanes: Lanes[Job] = Lanes(limits=LaneLimits(waiting_max=self._limits.waiting_max * 4))
+        crew = Crew(
+            engine=parts.engine,
+            wishes=parts.wishes,
+            usage=parts.usage,
+            ops=parts.ops,
+            on_tile=lambda job, tile: self._settle.submit(
+                self._guarded, job, self._settle_job, tile
+            ),
+            on_end=self._failed,
+        )
+        self._flight = Flight(
+            crew,
+            # Above what `submit` lets in: second attempts and jobs given back lie there too.
+            waiting_max=self._limits.waiting_max * 4,
+            paused_max=self._limits.paused_max,
+            passed_max=self._limits.passed_max,
+        )
         self._prepare = ThreadPoolExecutor(self._limits.threads_max, "prepare")
         self._settle = ThreadPoolExecutor(self._limits.threads_max, "settle")
         self._thread = threading.Thread(target=self._engine_thread, daemon=True, name="engine")
@@ -112,17 +126,19 @@ class GenerateStage:
         self._prepare.submit(self._guarded, job, self._prepare_job)
 
     def hurry(self) -> None:
-        """The wait for company is some milliseconds: not worth a word."""
+        """Nothing waits for company here: a row begins at once and others join it."""
 
     def collect(self) -> Sequence[Ending]:
         """What has ended. Raises what stopped the engine's thread."""
         if self._trouble is not None:
             raise self._trouble
         endings = []
+        # The runner asks for the failure of what it collects before it collects again.
+        self._refused.clear()
         while not self._endings.empty():
-            ending = self._endings.get()
-            job = self._gone(ending.place)
-            if job is not None and isinstance(ending.error, Rejected):
+            job, ending = self._endings.get()
+            self._forget(job)
+            if isinstance(ending.error, Rejected):
                 self._refused[ending.place] = job
             endings.append(ending)
         return endings
@@ -142,18 +158,19 @@ class GenerateStage:
         return self._parts.events.output(replace(event, gates=job.gates, gpu_us=job.gpu_us))
 
     def surrender(self, places: Collection[Place]) -> Sequence[Place]:
-        """Give back what no engine has seen."""
+        """Give back what no engine has seen; what it has seen goes before any newcomer."""
         given = []
-        for place in places:
-            job = self._jobs.get(place)
-            if job is not None and not job.begun:
-                job.begun = True
-                given.append(place)
-                self._gone(place)
+        for job in [self._jobs[place] for place in places if place in self._jobs]:
+            if job.claim():
+                job.given_back = True
+                given.append(job.place)
+                self._forget(job)
+            else:
+                job.leaving = True
         return given
 
     def close(self, *, timeout_s: float) -> None:
-        """Stop the threads; the engine finishes its batch within the timeout or is left behind."""
+        """Stop the threads; the engine stops at its next step or is left behind."""
         self._parts.usage.enter("draining")
         self._stop.set()
         self._wake.set()
@@ -164,11 +181,13 @@ class GenerateStage:
         self._parts.wishes.close()
         self._parts.engine.close()
 
-    def _gone(self, place: Place) -> Job | None:
-        job = self._jobs.pop(place, None)
-        if job is not None:
+    def _forget(self, job: Job) -> None:
+        """Free its place, once. After a rebalance the same record may be here as another job."""
+        if job.counted:
+            job.counted = False
             self._tiers[job.order.pattern.tier] -= 1
-        return job
+        if self._jobs.get(job.place) is job:
+            del self._jobs[job.place]
 
     # prepare and settle threads -----------------------------------------------------------------
 
@@ -177,13 +196,17 @@ class GenerateStage:
         try:
             step(job, *details)
         except Exception as error:  # noqa: BLE001 - the runner decides what each kind means
-            self._endings.put(Ending(place=job.place, error=error))
+            self._failed(job, error)
+
+    def _failed(self, job: Job, error: Exception) -> None:
+        self._endings.put((job, Ending(place=job.place, error=error)))
 
     def _prepare_job(self, job: Job) -> None:
         event = tiles.settled(self._parts.store, job.order.pattern)
         if event is not None:
             output = self._parts.events.output(event)
-            self._endings.put(Ending(place=job.place, outputs=(output,), outcome="repeated"))
+            ending = Ending(place=job.place, outputs=(output,), outcome="repeated")
+            self._endings.put((job, ending))
             return
         self._parts.wishes.check(job.order.pattern, now=now())
         self._arrivals.put((job, False))
@@ -201,7 +224,8 @@ class GenerateStage:
             self._wake.set()
             return
         event = tiles.settle_tile(self._parts.store, job, tile)
-        self._endings.put(Ending(place=job.place, outputs=(self._parts.events.output(event),)))
+        ending = Ending(place=job.place, outputs=(self._parts.events.output(event),))
+        self._endings.put((job, ending))
 
     # the engine's thread ------------------------------------------------------------------------
 
@@ -212,6 +236,7 @@ class GenerateStage:
             self._parts.ops.ready("weights", yes=True)
             while not self._stop.is_set():
                 self._engine_turn()
+            self._flight.close()
         except HeddleError as error:
             self._trouble = error
         except Exception as error:  # noqa: BLE001 - without its engine the worker must end
@@ -220,76 +245,12 @@ class GenerateStage:
 
     def _engine_turn(self) -> None:
         self._wake.clear()
-        self._take_arrivals()
-        if not len(self._lanes):
-            self._parts.usage.enter("idle")
-            self._wake.wait(1.0)
-            return
-        if len(self._lanes) < self._parts.engine.rows_max:
-            time.sleep(self._limits.company_ms / 1000)
-            self._take_arrivals()
-        jobs = self._lanes.take(self._parts.engine.rows_max, now_ms=time.monotonic() * 1000)
-        jobs = [job for job in jobs if job.attempt > 1 or not job.begun]
-        if jobs:
-            self._run(jobs)
-
-    def _take_arrivals(self) -> None:
         while not self._arrivals.empty():
             job, again = self._arrivals.get()
             self._guarded(job, self._line_up, again)
+        if not self._flight.turn():
+            self._parts.usage.enter("idle")
+            self._wake.wait(1.0)
 
     def _line_up(self, job: Job, again: bool) -> None:
-        key = self._parts.engine.key(job.row())
-        steps = job.order.steps or STEPS_GUESS
-        waiting = job.waiting(key, steps=steps, since_ms=time.monotonic() * 1000)
-        self._lanes.offer(waiting, first=again)
-
-    def _run(self, jobs: list[Job]) -> None:
-        for job in jobs:
-            job.begun = True
-        patterns = {job.pattern_id: job.order.pattern for job in jobs}
-        self._parts.usage.enter("busy", model=jobs[0].row().model)
-        try:
-            batch = self._parts.engine.run(
-                [job.row() for job in jobs],
-                cancelled=lambda pattern_id: self._parts.wishes.stopped(patterns[pattern_id]),
-            )
-        except Exception as error:  # noqa: BLE001 - each row ends with it; the runner decides
-            for job in jobs:
-                self._endings.put(Ending(place=job.place, error=error))
-            return
-        self._parts.ops.observe(metrics.BATCH_ROWS, len(jobs), STAGE)
-        self._account(jobs, batch)
-        for job, end in zip(jobs, batch.ends, strict=True):
-            self._end(job, end)
-
-    def _account(self, jobs: list[Job], batch: Batch) -> None:
-        shares: Counter[str] = Counter()
-        for forward in batch.forwards:
-            for part in forward.parts:
-                shares[part.pattern_id] += part.duration_us
-        for job in jobs:
-            job.gpu_us += shares[job.pattern_id]
-        self._parts.usage.add([_travelling(forward) for forward in batch.forwards])
-
-    def _end(self, job: Job, end: Tile | Ended) -> None:
-        if isinstance(end, Tile):
-            self._settle.submit(self._guarded, job, self._settle_job, end)
-            return
-        refused = Rejected(
-            end.reason,
-            field=end.field,
-            limit=end.limit,
-            outcome=end.outcome,
-            dead_letter=end.outcome == "rejected",
-        )
-        self._endings.put(Ending(place=job.place, error=refused))
-
-
-def _travelling(forward: Measured) -> Forward:
-    """The loom's forward as it travels."""
-    parts = tuple(
-        Part(pattern_id=part.pattern_id, attempt=part.attempt, duration_us=part.duration_us)
-        for part in forward.parts
-    )
-    return Forward(kind=forward.kind, duration_us=forward.duration_us, parts=parts)
+        self._flight.line_up(job, first=again)

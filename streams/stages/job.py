@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from inference.engine import Row
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A routed pattern in flight. Handed from thread to thread, never shared by two."""
+    """A routed pattern in flight. Handed from thread to thread; only `claim` and the two marks of
+    the runner's thread are touched by two."""
 
     place: Place
     order: PatternRouted
@@ -27,8 +29,22 @@ class Job:
     gpu_us: int = 0
     """Of all attempts."""
     gates: tuple[Gate, ...] = ()
-    begun: bool = False
-    """Its row has been in an engine: it cannot be given back."""
+    since_ms: float | None = None
+    """Monotonic clock when it first lined up; a second attempt keeps it."""
+    slot: int = -1
+    """In the engine, while its row is aboard."""
+    counted: bool = True
+    """The runner's mark: it holds one of its tier's places."""
+    given_back: bool = False
+    """The runner's mark: nobody waits for it here any more."""
+    leaving: bool = False
+    """The runner's mark: its partition leaves as soon as it has ended."""
+    _claimed: threading.Lock = field(default_factory=threading.Lock)
+
+    def claim(self) -> bool:
+        """Whoever calls first has the say over this job: the engine makes it, or the runner gives
+        it back. True for the first call only."""
+        return self._claimed.acquire(blocking=False)
 
     @property
     def pattern_id(self) -> str:
@@ -62,9 +78,10 @@ class Job:
             adapters=tuple((adapter.name, adapter.scale) for adapter in order.adapters),
         )
 
-    def waiting(self, key: Hashable, *, steps: int, since_ms: float) -> Waiting[Job]:
+    def waiting(self, key: Hashable, *, steps: int, now_ms: float) -> Waiting[Job]:
         """This job for the lanes; its cost is pixels times steps."""
         pattern = self.order.pattern
+        since_ms = self.since_ms = now_ms if self.since_ms is None else self.since_ms
         cost = max(pattern.canvas_width_px * pattern.canvas_height_px * steps, 1)
         return Waiting(self, pattern.tier, pattern.tenant, cost, key, since_ms)
 

@@ -11,8 +11,9 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from inference.build import BUILT_IN_FOLDER, LoomSettings, build_engine
-from inference.engine import LATTICES, Engine, Pixels, Row, Tile
+from inference.engine import LATTICES, Ended, Engine, Pixels, Row, Tile
 from inference.seamless import make_seamless
+from inference.whole import run
 
 pytestmark = pytest.mark.skipif(
     not (BUILT_IN_FOLDER / "swatch" / "model_index.json").is_file(),
@@ -44,7 +45,7 @@ def _row(ordinal: int, **changes: object) -> Row:
 
 
 def _pixels(engine: Engine, rows: list[Row]) -> list[Pixels]:
-    ends = engine.run(rows, cancelled=lambda _: False).ends
+    ends = run(engine, rows).ends
     tiles = [end for end in ends if isinstance(end, Tile)]
     assert len(tiles) == len(rows), ends
     return [tile.pixels for tile in tiles]
@@ -66,6 +67,34 @@ def test_tiles_of_all_lattices_wrap(engine: Engine) -> None:
         below = 128 if row.lattice == "brick" else 0
         assert _wrap_jump(pixels, shift_px=beside) <= 1.3, row.lattice
         assert _wrap_jump(pixels.transpose(1, 0, 2), shift_px=below) <= 1.3, row.lattice
+
+
+def test_a_tile_is_the_same_alone_and_in_a_running_batch(engine: Engine) -> None:
+    """Whichever step of a stranger it joins at, and after resting a step for another: at most one
+    level of 255, for both."""
+    stranger = _row(1, lattice="brick", steps=6, guidance=2.0, prompt="red stripes on white")
+    joins = _row(2, lattice="half-drop", steps=4)
+    alone = [run(engine, [one]).ends[0] for one in (stranger, joins)]
+    for joins_at in (1, 4):
+        for tile, end in zip(alone, _in_company(engine, stranger, joins, joins_at), strict=True):
+            assert isinstance(tile, Tile)
+            assert isinstance(end, Tile)
+            assert np.abs(tile.pixels.astype(int) - end.pixels.astype(int)).max() <= 1, joins_at
+            assert end.batch_rows == 2
+
+
+def _in_company(engine: Engine, first: Row, second: Row, joins_at: int) -> list[Tile | Ended]:
+    """Both rows' ends, where the second boards after so many steps, and the first rests once."""
+    aboard = [slot for slot in engine.add([first]) if isinstance(slot, int)]
+    ends: dict[int, Tile | Ended] = {}
+    for at in range(16):
+        if at == joins_at:
+            aboard += [slot for slot in engine.add([second]) if isinstance(slot, int)]
+        riding = [slot for slot in aboard if slot not in ends]
+        if riding := riding[1 if at == joins_at + 1 else 0 :]:
+            ends |= engine.step(riding)
+    engine.spent()
+    return [ends[0], ends[1]]
 
 
 def test_plain_diffusers_draws_the_same_tile(engine: Engine) -> None:

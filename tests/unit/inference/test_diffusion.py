@@ -20,8 +20,9 @@ from inference.engine import Ended, Row, Tile
 from inference.loader import choose_device
 from inference.seamless import make_seamless
 from inference.settings import LoomSettings
+from inference.whole import run
 from schemas.errors import Rejected, Transient, Unusable
-from tests.unit.inference.tiny import TILE_PX, never, row
+from tests.unit.inference.tiny import TILE_PX, row
 
 LEVELS_MAX = 1
 """A tile made in a batch may differ from the one made alone by rounding: one level of 255."""
@@ -30,7 +31,7 @@ MODELS = pytest.mark.parametrize("model", ["sd", "xl"])
 
 
 def _tiles(engine: DiffusionEngine, rows: Sequence[Row]) -> list[Tile]:
-    ends = engine.run(rows, cancelled=never).ends
+    ends = run(engine, rows).ends
     tiles = [end for end in ends if isinstance(end, Tile)]
     assert len(tiles) == len(ends), ends
     return tiles
@@ -66,41 +67,69 @@ def test_a_tile_does_not_depend_on_its_neighbours(
     assert [tile.batch_slot for tile in together] == [0, 1, 2, 3]
 
 
-def test_rows_join_and_leave_at_any_step(shared_engine: DiffusionEngine) -> None:
-    """A row that joins a flight half way ends as if it had flown alone."""
-    early, late = row(pattern_id="a.1", steps=5), row(pattern_id="b.1", seed=9, steps=2)
-    ends: dict[int, Any] = {}
-    assert shared_engine.add([early]) == {}
-    for _ in range(2):
-        ends.update(shared_engine.step(cancelled=never))
-    assert shared_engine.add([late]) == {}
-    for _ in range(3):
-        ends.update(shared_engine.step(cancelled=never))
+@MODELS
+def test_a_row_may_join_at_any_step(shared_engine: DiffusionEngine, model: str) -> None:
+    """Whenever it boards beside rows unlike it, a row ends as if it had flown alone."""
+    early = row(pattern_id="a.1", model=model, steps=5, lattice="brick")
+    late = row(pattern_id="b.1", model=model, seed=9, steps=2, guidance=7.5)
+    alone = [_tiles(shared_engine, [one])[0] for one in (early, late)]
+    for joins_at in range(1, 5):
+        ends: dict[int, Any] = {}
+        (first,) = shared_engine.add([early])
+        aboard = [first]
+        for at in range(7):
+            if at == joins_at:
+                aboard += shared_engine.add([late])
+            if aboard:
+                ends |= shared_engine.step([slot for slot in aboard if isinstance(slot, int)])
+            aboard = [slot for slot in aboard if slot not in ends]
+        assert sorted(ends) == [0, 1]
+        for slot in (0, 1):
+            assert _levels(alone[slot], ends[slot]) <= LEVELS_MAX, joins_at
+            assert ends[slot].batch_rows == 2
     shared_engine.spent()
-    assert sorted(ends) == [0, 1]
-    for slot, one in enumerate((early, late)):
-        assert _levels(_tiles(shared_engine, [one])[0], ends[slot]) <= LEVELS_MAX
-        assert ends[slot].batch_rows == 2
 
 
-def test_sizes_models_and_adapters_fly_beside_each_other(shared_engine: DiffusionEngine) -> None:
-    """What cannot share a forward takes turns inside one flight."""
-    rows = [
-        row(pattern_id="a.1"),
+def test_batches_of_two_keys_take_turns(shared_engine: DiffusionEngine) -> None:
+    """Another size, model or adapter set flies in a batch of its own, aboard at the same time."""
+    base = row(pattern_id="a.1")
+    others = [
         row(pattern_id="b.1", width_px=96),
         row(pattern_id="c.1", adapters=(("linear", 1.0),)),
         row(pattern_id="d.1", model="xl"),
     ]
-    with pytest.raises(ValueError, match="different keys"):
-        shared_engine.run(rows, cancelled=never)
-    shared_engine.add(rows)
-    ends: dict[int, Any] = {}
-    while len(ends) < len(rows):
-        ends.update(shared_engine.step(cancelled=never))
-    shared_engine.spent()
-    for slot, one in enumerate(rows):
-        assert _levels(_tiles(shared_engine, [one])[0], ends[slot]) <= LEVELS_MAX
-    assert ends[1].pixels.shape == (TILE_PX, 96, 3)
+    for other in others:
+        slots = [*shared_engine.add([base]), *shared_engine.add([other])]
+        ends: dict[int, Any] = {}
+        while len(ends) < 2:
+            for slot in slots:
+                if isinstance(slot, int) and slot not in ends:
+                    ends |= shared_engine.step([slot])
+        shared_engine.spent()
+        for slot, one in enumerate((base, other)):
+            assert _levels(_tiles(shared_engine, [one])[0], ends[slot]) <= LEVELS_MAX
+    assert ends[0].pixels.shape == (TILE_PX, TILE_PX, 3)
+
+
+def test_a_decoding_that_failed_is_taken_again(
+    shared_engine: DiffusionEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row has no step left then; the next step only makes its picture, the same one."""
+    one = row(steps=2)
+    expected = _tiles(shared_engine, [one])[0]
+    vae = shared_engine._loaded["sd@1"].pipe.vae
+    (slot,) = shared_engine.add([one])
+    assert isinstance(slot, int)
+    assert shared_engine.step([slot]) == {}
+    with monkeypatch.context() as broken:
+        broken.setattr(vae, "decode", lambda _: (_ for _ in ()).throw(RuntimeError))
+        with pytest.raises(Transient, match="failed in decode"):
+            shared_engine.step([slot])
+    (tile,) = shared_engine.step([slot]).values()
+    assert isinstance(tile, Tile)
+    assert np.array_equal(tile.pixels, expected.pixels)
+    kinds = [forward.kind for forward in shared_engine.spent()]
+    assert kinds == ["encode", "denoise", "decode", "decode"]
 
 
 @pytest.mark.parametrize("lattice", ["straight", "half-drop"])
@@ -209,7 +238,7 @@ def test_adapters_that_do_not_fit_harm_nobody(settings: LoomSettings, tmp_path: 
     engine = DiffusionEngine(replace(settings, adapters_folder=tmp_path))
     base = _tiles(engine, [row()])[0]
     for name in ("shape", "foreign", "cheese", "pickle", "plain", "absent", "../sd", ""):
-        (end,) = engine.run([row(adapters=((name, 1.0),))], cancelled=never).ends
+        (end,) = run(engine, [row(adapters=((name, 1.0),))]).ends
         assert isinstance(end, Ended), name
         assert (end.outcome, end.field) == ("rejected", "adapters"), name
         assert str(tmp_path) not in end.reason
@@ -240,10 +269,11 @@ def test_a_cancelled_row_leaves_at_the_next_step(shared_engine: DiffusionEngine)
     """Its neighbour goes on undisturbed, and pays alone from then on."""
     steps_seen: list[int] = []
     rows = [row(pattern_id="stay.1", steps=6), row(pattern_id="go.1", steps=6)]
-    batch = shared_engine.run(
+    batch = run(
+        shared_engine,
         rows,
         cancelled=lambda name: name == "go.1" and len(steps_seen) >= 2,
-        on_step=lambda done, total: steps_seen.append(done),
+        on_step=steps_seen.append,
     )
     stayed, gone = batch.ends
     assert isinstance(gone, Ended)
@@ -263,7 +293,7 @@ def test_bad_rows_beside_good_ones(shared_engine: DiffusionEngine) -> None:
         row(width_px=62),
         row(lattice="half-drop", height_px=TILE_PX + 4),
     ]
-    ends = shared_engine.run(rows, cancelled=never).ends
+    ends = run(shared_engine, rows).ends
     fields = [end.field if isinstance(end, Ended) else "" for end in ends]
     assert fields == ["model", "", "width_px", "height_px"]
     with pytest.raises(Rejected, match="no model"):
@@ -277,7 +307,7 @@ def test_a_picture_that_is_not_finite_is_a_failure(settings: LoomSettings) -> No
     loaded = engine._loaded["sd@1"]
     with torch.no_grad():
         loaded.pipe.unet.conv_out.bias.fill_(float("nan"))
-    (end,) = engine.run([row()], cancelled=never).ends
+    (end,) = run(engine, [row()]).ends
     assert isinstance(end, Ended)
     assert end.outcome == "failed"
 
@@ -303,7 +333,7 @@ def test_too_little_memory_means_smaller_forwards(
         assert one.batch_rows <= 2  # each guided row takes two places
     fits[0] = 0
     with pytest.raises(Transient, match="memory"):
-        engine.run(rows[:1], cancelled=never)
+        run(engine, rows[:1])
 
 
 def test_no_network_is_ever_touched(
@@ -364,7 +394,7 @@ def test_a_model_that_cannot_be_loaded_waits_for_its_operator(
     weights.rename(weights.with_suffix(".bin"))
     engine = DiffusionEngine(replace(settings, models_folders=(tmp_path,)))
     with pytest.raises(Transient, match="bad@1 cannot be loaded"):
-        engine.run([row(model="bad")], cancelled=never)
+        run(engine, [row(model="bad")])
     _tiles(engine, [row(steps=1)])
     broken = replace(settings, models_folders=(tmp_path,), default_model="bad")
     with pytest.raises(Unusable, match=r"diffusion_pytorch_model\.bin is refused"):

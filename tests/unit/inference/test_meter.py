@@ -47,6 +47,19 @@ def test_steps_of_the_same_rows_are_one_forward() -> None:
     assert [part.duration_us for part in one.parts] == [15, 15]
 
 
+def test_two_batches_that_take_turns_are_two_forwards() -> None:
+    """A step of the one, a step of the other, many times: one line each, no time lost."""
+    meter = _meter()
+    for _ in range(5):
+        for name in ("a", "b"):
+            with meter.stretch("denoise", [(_row(name), 1)]):
+                pass
+    assert [(one.parts[0].pattern_id, one.duration_us) for one in meter.take()] == [
+        ("a", 50),
+        ("b", 50),
+    ]
+
+
 def test_a_row_that_leaves_ends_the_stretch() -> None:
     """From then on the others share the time without it."""
     meter = _meter()

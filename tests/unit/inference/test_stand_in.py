@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from inference.engine import LATTICES, Pixels, Row, Tile
 from inference.stand_in import StandIn, draw
+from inference.whole import run
 
 
 def _draw(name: str, seed: int, lattice: str, *, size: tuple[int, int] = (96, 64)) -> Pixels:
@@ -79,7 +80,7 @@ def test_a_flawed_row_gets_a_seam() -> None:
     """Who tests the gates can ask for a tile that does not repeat, and get one per attempt."""
     engine = StandIn(flawed=lambda row: row.attempt == 1)
     rows = [_row(attempt=1), _row(attempt=2)]
-    bad, good = engine.run(rows, cancelled=lambda _: False).ends
+    bad, good = run(engine, rows).ends
     assert isinstance(bad, Tile)
     assert isinstance(good, Tile)
     assert _jump(bad.pixels[:, -1], bad.pixels[:, 0]) > 2 * _jump(

@@ -1,0 +1,150 @@
+"""Who may board at this step boundary: the rules of a running batch as one pure function.
+
+A batch is the rows of one key that share forwards; `openings` looks at who is aboard and whose turn
+it is, and says who may join. Its rules:
+
+    places    a batch never rides with more than `slots_max` rows; a free place belongs first to a
+              row that has paused
+    company   only rows of one key share a batch; `batches_max` keys are aboard at once, the last
+              of them is kept for urgent rows
+    urgency   an urgent row enters a full batch too: a row of another tier pauses for it, each at
+              most once, `paused_max` at a time
+    turns     while the row whose turn it is can board nowhere, `passed_max` others may pass it;
+              then the running batches empty, and it boards. Past the aging floor nobody passes it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from streams.lanes.lanes import Waiting
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardLimits:
+    """Bounds of what is aboard."""
+
+    slots_max: int
+    """Rows that ride in one batch."""
+    batches_max: int = 2
+    """Keys aboard at once, at least 1."""
+    paused_max: int = 8
+    """Rows that rest for urgent ones at one time."""
+    passed_max: int = 16
+    """Rows that may board before the one whose turn it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rider(Generic[T]):
+    """A row aboard."""
+
+    waiting: Waiting[T]
+    number: int
+    """Counts boardings."""
+    batch: int
+    """The number of the row that began its batch."""
+    paused: bool = False
+    rested: bool = False
+    """It has paused once and never does again."""
+
+    @property
+    def may_pause(self) -> bool:
+        """Whether it would rest for an urgent one."""
+        return not (self.waiting.urgent or self.rested)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Openings:
+    """Who may board now."""
+
+    places: frozenset[Hashable] = frozenset()
+    """Running batches that have a free place for anybody of their key."""
+    urgent_places: frozenset[Hashable] = frozenset()
+    """Those that have one, free or given up, for urgent rows."""
+    new: bool = False
+    """Whether anybody may begin another batch."""
+    urgent_new: bool = False
+    aboard: frozenset[Hashable] = frozenset()
+    """Keys that are aboard: no second batch of one begins."""
+    foreign: bool = False
+    """Whether the row whose turn it is can board nowhere: whoever boards passes it."""
+
+    def admits(self, waiting: Waiting[T]) -> bool:
+        """Whether this row may board."""
+        if waiting.key in self.aboard:
+            return waiting.key in (self.urgent_places if waiting.urgent else self.places)
+        return self.urgent_new if waiting.urgent else self.new
+
+
+def openings(
+    riders: Sequence[Rider[T]],
+    limits: BoardLimits,
+    *,
+    head: Waiting[T] | None,
+    head_aged: bool = False,
+    passed: int = 0,
+) -> Openings:
+    """Who may board, given who is aboard, whose turn it is and how many have passed that one."""
+    keys = batches(riders)
+    # One batch fewer than there may be; of a single one urgent rows have no part for themselves.
+    ordinary_max = max(1, limits.batches_max - 1)
+    ordinary = keys[:ordinary_max]
+    new, urgent_new = len(keys) < ordinary_max, len(keys) < max(1, limits.batches_max)
+    foreign = head is not None and not (
+        head.key in (keys if head.urgent else ordinary) or (urgent_new if head.urgent else new)
+    )
+    if foreign and head_aged:
+        return Openings(aboard=frozenset(keys), foreign=True)
+    shut = foreign and passed >= limits.passed_max
+    free = {key for key in keys if _free(riders, key, limits) > 0}
+    given_up = {key for key in keys if victim(riders, key, limits) is not None}
+    return Openings(
+        places=frozenset() if shut else frozenset(free & set(ordinary)),
+        urgent_places=frozenset(free | given_up),
+        new=new,
+        urgent_new=urgent_new,
+        aboard=frozenset(keys),
+        foreign=foreign,
+    )
+
+
+def batches(riders: Sequence[Rider[T]]) -> list[Hashable]:
+    """Keys aboard, the batch that has run longest first."""
+    in_order = sorted(riders, key=lambda rider: rider.batch)
+    return list(dict.fromkeys(rider.waiting.key for rider in in_order))
+
+
+def victim(riders: Sequence[Rider[T]], key: Hashable, limits: BoardLimits) -> Rider[T] | None:
+    """Who of a full batch pauses for an urgent row: the last to have boarded; None: nobody may."""
+    resting = sum(rider.paused for rider in riders)
+    if resting >= limits.paused_max or _riding(riders, key) < limits.slots_max:
+        return None
+    willing = [
+        rider
+        for rider in riders
+        if rider.waiting.key == key and rider.may_pause and not rider.paused
+    ]
+    return max(willing, key=lambda rider: rider.number, default=None)
+
+
+def resuming(riders: Sequence[Rider[T]], limits: BoardLimits) -> list[Rider[T]]:
+    """Paused rows that find a place free now, the one that boarded first before others."""
+    found: list[Rider[T]] = []
+    for key in batches(riders):
+        paused = [rider for rider in riders if rider.paused and rider.waiting.key == key]
+        paused.sort(key=lambda rider: rider.number)
+        found += paused[: max(0, limits.slots_max - _riding(riders, key))]
+    return found
+
+
+def _riding(riders: Sequence[Rider[T]], key: Hashable) -> int:
+    return sum(rider.waiting.key == key and not rider.paused for rider in riders)
+
+
+def _free(riders: Sequence[Rider[T]], key: Hashable, limits: BoardLimits) -> int:
+    """Places that no row aboard has a claim to."""
+    return limits.slots_max - sum(rider.waiting.key == key for rider in riders)
