@@ -26,6 +26,13 @@ VIEWS: Final = (
     "offsets",
     "quarantine",
     "audit_forwards",
+    "audit_states",
+    "daily_patterns",
+    "daily_costs",
+    "daily_machines",
+    "daily_latency",
 )
+FACTS: Final = ("facts_machines", "facts_costs", "facts_patterns", "facts_latency")
+"""What the engine makes anew on a timer, in the order in which one needs the other."""
 SYSTEM_TABLES: Final = ("one", "settings", "databases", "tables", "columns")
 """What drivers read of `system` when they connect; the last three are cut to `VIEWS`."""

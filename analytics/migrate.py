@@ -25,9 +25,11 @@ _NAME: Final = re.compile(r"(?P<number>\d{4})_[a-z0-9_]+\.sql")
 _NOTES: Final = f"{DATABASE}.migrations"
 _CLUSTER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CREATED: Final = re.compile(
-    r"^CREATE (?:(?:DATABASE|TABLE|MATERIALIZED VIEW) IF NOT EXISTS|OR REPLACE VIEW) [\w.]+"
+    r"^(?:CREATE (?:(?:DATABASE|TABLE|MATERIALIZED VIEW) IF NOT EXISTS|OR REPLACE VIEW)"
+    r"|ALTER TABLE|DROP TABLE IF EXISTS) [\w.]+"
 )
 _ENGINE: Final = re.compile(r"ENGINE = (\w*MergeTree)")
+_REFRESHED: Final = re.compile(r"^REFRESH (?:AFTER|EVERY) ", re.MULTILINE)
 _PREPARE: Final = (
     f"CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic",
     f"CREATE TABLE IF NOT EXISTS {_NOTES} (number UInt32, name String, sha256 String, "
@@ -74,12 +76,16 @@ def rendered(statement: str, *, cluster: str = "") -> str:
     """The statement for a cluster of servers: replicated tables, everything ON CLUSTER.
 
     Without a cluster the statement is as it stands, for the embedded engine and for one server.
+    Two kinds stay as they are: data are inserted once and replicate by themselves, and what is made
+    anew on a timer is made by every replica from its own copy (the engine allows no other way).
     """
     if not cluster:
         return statement
     if not _CLUSTER.fullmatch(cluster):
         raise Unusable(f"cluster {cluster!r} is no name: letters, digits, _ and - only")
     placed = _CREATED.sub(rf"\g<0> ON CLUSTER '{cluster}'", statement, count=1)
+    if _REFRESHED.search(statement):
+        return placed
     return _ENGINE.sub(r"ENGINE = Replicated\g<1>", placed, count=1)
 
 

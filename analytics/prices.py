@@ -110,9 +110,8 @@ def _money(price_id: str, value: Any) -> Decimal:
 
 
 def _moment(price_id: str, value: Any) -> datetime:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, date):
+    # A day has one price of a machine: the ledger cuts intervals at midnight for this.
+    if isinstance(value, date) and not isinstance(value, datetime):
         return datetime.combine(value, time(), UTC)
     raise Unusable(f"price book, {price_id}: from must be a date, for example 2026-01-01")
 

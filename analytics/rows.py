@@ -1,6 +1,7 @@
 """Records as rows: which tables an event goes to, and with which cells. Pure.
 
-Every record becomes one row in `raw_offsets` and one in its own table (usage: one more per part).
+Every record becomes one row in `raw_offsets` and one in its own table (usage: one more per pattern
+and attempt that had a share).
 What cannot count is put into quarantine instead, with field and limit, so that one bad event never
 holds up its neighbours. No cell ever holds a prompt: hash and length only.
 """
@@ -17,7 +18,7 @@ from schemas.limits import check_feedback
 from schemas.names import payload_hash, prompt_digest
 
 from .cells import pattern_cells, result_cells, source_cells
-from .usage import usage_rows
+from .usage import finish_rows, usage_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ SKEW_S_MAX: Final = 900
 """How far ahead of the broker's clock a word may claim to have happened; later words could never
 overrule one from the future."""
 _BITS: Final = {
-    **dict.fromkeys(("attempt", "attempts"), 8),
+    **dict.fromkeys(("attempt", "attempts", "piece"), 8),
     **dict.fromkeys(
         ("ordinal", "variations", "steps", "batch_rows", "batch_slot", "files", "colours"), 16
     ),
@@ -82,7 +83,19 @@ def _rows(record: Record, source: Source, prices: PriceBook) -> list[Row]:
     table, cells = _TABLES[type(record)]
     if isinstance(record, kinds.FeedbackGiven):
         _check_feedback(record, source)
-    return [(table, {**base, **cells(record)})]
+    rows = [(table, {**base, **cells(record)})]
+    if isinstance(record, kinds.AssetPublished):
+        rows += _of_the_table(record, source, prices)
+    return rows
+
+
+def _of_the_table(record: kinds.AssetPublished, source: Source, prices: PriceBook) -> list[Row]:
+    """The asset counts whatever its processor time says: that alone may stand in quarantine."""
+    base = {**source_cells(source), "event_id": _event_id(record)}
+    try:
+        return finish_rows(record, base, prices)
+    except Rejected as refusal:
+        return [_quarantined(record, source, refusal)]
 
 
 def _event_id(record: Record) -> str:

@@ -1,35 +1,121 @@
-"""Machine time as rows: one per interval, one per part of a forward. Pure.
+"""Machine time as rows: one per interval, one per attempt that had a share in it. Pure.
 
 The split of a forward over its rows was made once, in generate; here it is only checked, priced and
 kept. An interval whose parts do not fit is refused whole: half an interval would be a false bill.
+One that crosses midnight (UTC) is cut there, because days are UTC days and prices change with them.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas.errors import Rejected
+from schemas.records import Forward, Part, UsageMeasured
 
 if TYPE_CHECKING:
-    from schemas.records import Forward, UsageMeasured
+    from schemas.records import AssetPublished
 
     from .prices import PriceBook
 
 STATES: Final = ("starting", "loading", "warming", "idle", "busy", "draining", "failed")
 INTERVAL_US_MAX: Final = 600_000_000
 """Workers cut at 10 s; a forward on a slow machine may hold an interval open longer."""
+FINISH: Final = "finish"
+"""Stage and pool of the table's work, as far as the price book is asked for it."""
 _PATTERN_ID: Final = re.compile(r"(?P<request_id>[A-Za-z0-9_-]{1,64})\.(?P<ordinal>\d{1,5})")
 
 
 def usage_rows(
     record: UsageMeasured, base: dict[str, Any], prices: PriceBook
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Rows of `raw_usage` and `usage_parts`. Raises Rejected, naming field and limit."""
+    """Rows of `raw_usage` and `usage_shares`. Raises Rejected, naming field and limit."""
     _check(record)
-    price = prices.price_of(device=record.device, pool=record.pool, at=record.started_at)
-    shared = {
+    rows: list[tuple[str, dict[str, Any]]] = []
+    for number, piece in enumerate(at_midnight(record)):
+        shared = {**base, "piece": number, **_machine(piece), **_price(piece, prices)}
+        rows += [("raw_usage", {**shared, **_interval(piece)}), *_shares(piece, shared)]
+    return rows
+
+
+def finish_rows(
+    record: AssetPublished, base: dict[str, Any], prices: PriceBook
+) -> list[tuple[str, dict[str, Any]]]:
+    """The table's processor time as a share of its own, priced as device `cpu`, pool `finish`.
+
+    It is the manifest's figure: of files that were made twice, the ones that stand are paid for.
+    """
+    if not record.cpu_us:
+        return []
+    _check_us("cpu_us", record.cpu_us)
+    price = prices.price_of(device="cpu", pool=FINISH, at=record.published_at)
+    cells = {
         **base,
+        "piece": 0,
+        "request_id": record.pattern.request_id,
+        "ordinal": record.pattern.ordinal,
+        "attempt": record.attempt,
+        "duration_us": record.cpu_us,
+        "started_at": record.published_at,
+        "worker": "",
+        "incarnation": "",
+        "interval": 0,
+        "stage": FINISH,
+        "pool": FINISH,
+        "device": "cpu",
+        "model": record.pattern.model,
+        "version": record.pattern.version,
+        "price_id": price.price_id,
+        "price_per_hour": price.per_hour,
+        "currency": price.currency,
+    }
+    return [("usage_shares", cells)]
+
+
+def at_midnight(record: UsageMeasured) -> tuple[UsageMeasured, ...]:
+    """The interval, cut where it crosses midnight UTC: one piece or two, which sum to it exactly.
+
+    Events do not say when within an interval a forward ran, so each part is cut in the interval's
+    proportion, rounded down before midnight; a forward is the sum of its parts on both sides.
+    """
+    start = record.started_at.astimezone(UTC)
+    midnight = datetime.combine(start.date() + timedelta(days=1), time(), UTC)
+    before_us = (midnight - start) // timedelta(microseconds=1)
+    total_us = record.duration_us
+    if total_us <= before_us:
+        return (record,)
+    cuts = [_cut(one, before_us, total_us) for one in record.forwards]
+    before = replace(record, duration_us=before_us, forwards=tuple(one for one, _ in cuts))
+    after = replace(
+        record,
+        started_at=midnight,
+        duration_us=total_us - before_us,
+        forwards=tuple(one for _, one in cuts),
+    )
+    return before, after
+
+
+def _cut(forward: Forward, before_us: int, total_us: int) -> tuple[Forward, Forward]:
+    early = tuple(
+        replace(part, duration_us=part.duration_us * before_us // total_us)
+        for part in forward.parts
+    )
+    late = tuple(
+        replace(part, duration_us=part.duration_us - first.duration_us)
+        for part, first in zip(forward.parts, early, strict=True)
+    )
+    early_us = _sum_us(early) if early else forward.duration_us * before_us // total_us
+    return (
+        replace(forward, duration_us=early_us, parts=early),
+        replace(forward, duration_us=forward.duration_us - early_us, parts=late),
+    )
+
+
+def _machine(record: UsageMeasured) -> dict[str, Any]:
+    return {
         "worker": record.worker,
         "incarnation": record.incarnation,
         "interval": record.interval,
@@ -39,39 +125,48 @@ def usage_rows(
         "model": record.model,
         "version": record.version,
         "started_at": record.started_at,
+    }
+
+
+def _price(record: UsageMeasured, prices: PriceBook) -> dict[str, Any]:
+    price = prices.price_of(device=record.device, pool=record.pool, at=record.started_at)
+    return {
         "price_id": price.price_id,
         "price_per_hour": price.per_hour,
         "currency": price.currency,
     }
-    interval = {
-        **shared,
+
+
+def _interval(record: UsageMeasured) -> dict[str, Any]:
+    return {
         "state": record.state,
         "duration_us": record.duration_us,
         "forwards.kind": [one.kind for one in record.forwards],
         "forwards.duration_us": [one.duration_us for one in record.forwards],
         "forwards.parts": [len(one.parts) for one in record.forwards],
-        "forwards.parts_us": [_parts_us(one) for one in record.forwards],
+        "forwards.parts_us": [_sum_us(one.parts) for one in record.forwards],
     }
-    return [("raw_usage", interval), *_parts(record, shared)]
 
 
-def _parts(record: UsageMeasured, shared: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    rows = []
-    for forward_number, forward in enumerate(record.forwards, 1):
-        for part_number, part in enumerate(forward.parts, 1):
-            request_id, ordinal = _named(part.pattern_id)
-            cells = {
+def _shares(record: UsageMeasured, shared: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """One row per pattern and attempt: forwards are many, and cost does not ask which it was."""
+    sums: Counter[tuple[str, int, int]] = Counter()
+    for forward in record.forwards:
+        for part in forward.parts:
+            sums[*_named(part.pattern_id), part.attempt] += part.duration_us
+    return [
+        (
+            "usage_shares",
+            {
                 **shared,
-                "forward": forward_number,
-                "part": part_number,
                 "request_id": request_id,
                 "ordinal": ordinal,
-                "attempt": part.attempt,
-                "kind": forward.kind,
-                "duration_us": part.duration_us,
-            }
-            rows.append(("usage_parts", cells))
-    return rows
+                "attempt": attempt,
+                "duration_us": duration_us,
+            },
+        )
+        for (request_id, ordinal, attempt), duration_us in sums.items()
+    ]
 
 
 def _named(pattern_id: str) -> tuple[str, int]:
@@ -90,9 +185,10 @@ def _check(record: UsageMeasured) -> None:
         _check_us("forwards.duration_us", forward.duration_us)
         for part in forward.parts:
             _check_us("forwards.parts.duration_us", part.duration_us)
-        if forward.parts and _parts_us(forward) != forward.duration_us:
+        if forward.parts and _sum_us(forward.parts) != forward.duration_us:
             raise Rejected(
-                f"parts sum to {_parts_us(forward)} us, their forward took {forward.duration_us}",
+                f"parts sum to {_sum_us(forward.parts)} us, their forward took "
+                f"{forward.duration_us}",
                 field="forwards.parts",
                 limit="parts sum to their forward",
             )
@@ -104,5 +200,5 @@ def _check_us(field: str, duration_us: int) -> None:
         raise Rejected(f"{field} is {duration_us}", field=field, limit=limit)
 
 
-def _parts_us(forward: Forward) -> int:
-    return sum(part.duration_us for part in forward.parts)
+def _sum_us(parts: tuple[Part, ...]) -> int:
+    return sum(part.duration_us for part in parts)

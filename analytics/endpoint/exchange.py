@@ -85,7 +85,7 @@ class Exchange(BaseHTTPRequestHandler):
             "/ping": lambda: (200, b"Ok.\n"),
             "/livez": lambda: (200, b"alive\n"),
             "/readyz": self.ledger.ready,
-            "/metrics": lambda: (200, self.ledger.gauges.text),
+            "/metrics": self.ledger.metrics,
         }
         if not urlsplit(self.path).query and "content-length" not in self.fields:
             pages["/"] = pages["/ping"]

@@ -32,7 +32,29 @@ RUNNING: Final = Metric(
     "heddle_ledger_queries_running", "gauge", ("role",), "Questions that hold a place now"
 )
 CONNECTIONS: Final = Metric("heddle_ledger_connections", "gauge", (), "Open sockets")
-METRICS: Final = (QUERIES, QUERY_SECONDS, ROWS_WRITTEN, RUNNING, CONNECTIONS)
+OFFSETS_MISSING: Final = Metric(
+    "heddle_ledger_offsets_missing",
+    "gauge",
+    ("topic",),
+    "Offsets of the last day between recorded ones that were not recorded: lost records",
+)
+OFFSETS_DOUBLED: Final = Metric(
+    "heddle_ledger_offsets_doubled",
+    "gauge",
+    ("topic",),
+    "Offsets of the last day whose event stands at another offset too",
+)
+AUDIT_ROWS: Final = Metric(
+    "heddle_ledger_audit_rows",
+    "gauge",
+    ("audit",),
+    "Rows of the audits `forwards` and `states`, which must be empty",
+)
+FACTS_AGE: Final = Metric(
+    "heddle_ledger_facts_age_seconds", "gauge", (), "Since the oldest of the daily facts was made"
+)
+AUDITED: Final = (OFFSETS_MISSING, OFFSETS_DOUBLED, AUDIT_ROWS, FACTS_AGE)
+METRICS: Final = (QUERIES, QUERY_SECONDS, ROWS_WRITTEN, RUNNING, CONNECTIONS, *AUDITED)
 
 
 class Gauges:
@@ -53,6 +75,16 @@ class Gauges:
         self._rows = Counter(ROWS_WRITTEN.name, ROWS_WRITTEN.meaning, registry=self.registry)
         self._running = Gauge(RUNNING.name, RUNNING.meaning, RUNNING.labels, registry=self.registry)
         self._connections = Gauge(CONNECTIONS.name, CONNECTIONS.meaning, registry=self.registry)
+
+        self._audited = {
+            one.name: Gauge(one.name, one.meaning, one.labels, registry=self.registry)
+            for one in AUDITED
+        }
+
+    def audit(self, metric: Metric, value: float, *labels: str) -> None:
+        """What an audit found."""
+        gauge = self._audited[metric.name]
+        (gauge.labels(*labels) if labels else gauge).set(value)
 
     def watch(self, *, running: Callable[[str], float], connections: Callable[[], float]) -> None:
         """Where the two gauges are read from when somebody asks."""

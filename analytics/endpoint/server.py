@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from analytics.migrate import migrate
 from schemas.errors import EXIT_PORT_TAKEN, Unusable
 
+from .audit import Audit
 from .engine import Engine
 from .exchange import Exchange
 from .faults import Fault
@@ -48,7 +49,14 @@ class Ledger:
         self.gauges = Gauges()
         self.sessions = Sessions(engine, Guard(engine), limits)
         self._engine = engine
+        self._audit = Audit(engine, self.gauges)
         self.is_stopping = False
+
+    def metrics(self) -> tuple[int, bytes]:
+        """For Prometheus; the audits among them are at most a minute old."""
+        if not self.is_stopping:
+            self._audit.look()
+        return 200, self.gauges.text
 
     def ready(self) -> tuple[int, bytes]:
         """Whether questions are answered now: the engine says 1."""

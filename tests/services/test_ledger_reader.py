@@ -47,17 +47,17 @@ BREAK_OUTS = [
     "INSERT INTO patterns SELECT * FROM patterns",
     "CREATE TABLE heddle.mine (a Int8) ENGINE = Memory",
     "CREATE TEMPORARY TABLE mine (a Int8)",
-    "DROP TABLE heddle.lifecycle",
-    "ALTER TABLE heddle.lifecycle DELETE WHERE 1",
-    "TRUNCATE TABLE heddle.lifecycle",
-    "OPTIMIZE TABLE heddle.lifecycle",
+    "DROP TABLE heddle.pattern_life",
+    "ALTER TABLE heddle.pattern_life DELETE WHERE 1",
+    "TRUNCATE TABLE heddle.pattern_life",
+    "OPTIMIZE TABLE heddle.pattern_life",
     "CREATE FUNCTION mine AS x -> x",
     "SYSTEM FLUSH LOGS",
     "SYSTEM STOP MERGES",
     "KILL QUERY WHERE 1",
-    "BACKUP TABLE heddle.lifecycle TO File('x')",
+    "BACKUP TABLE heddle.pattern_life TO File('x')",
     "ATTACH TABLE mine",
-    "RENAME TABLE heddle.lifecycle TO heddle.gone",
+    "RENAME TABLE heddle.pattern_life TO heddle.gone",
     "USE default",
     "BEGIN TRANSACTION",
     "GRANT ALL ON *.* TO heddle_reader",
@@ -84,15 +84,15 @@ BREAK_OUTS = [
     # The network.
     "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
     "SELECT * FROM s3('http://127.0.0.1:1/b/k', 'LineAsString')",
-    "SELECT * FROM remote('127.0.0.1', 'heddle', 'lifecycle')",
+    "SELECT * FROM remote('127.0.0.1', 'heddle', 'pattern_life')",
     "SELECT * FROM remote('127.0.0.1', view(SELECT 1))",
     "SELECT * FROM mysql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
     "SELECT * FROM postgresql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
     "SELECT AIGenerate('x')",
     # Other tables.
-    "SELECT * FROM heddle.lifecycle",
-    "SELECT * FROM lifecycle",
-    "SELECT * FROM heddle.`lifecycle`",
+    "SELECT * FROM heddle.pattern_life",
+    "SELECT * FROM pattern_life",
+    "SELECT * FROM heddle.`pattern_life`",
     'SELECT * FROM "heddle"."raw_feedback"',
     "SELECT * FROM heddle . raw_feedback AS patterns",
     "SELECT * FROM heddle.raw_feedback AS `p, identifier: heddle.patterns`",
@@ -105,28 +105,28 @@ BREAK_OUTS = [
     "SELECT * FROM patterns LEFT JOIN heddle.migrations ON 1",
     "SELECT * FROM merge('heddle', '.*')",
     "SELECT * FROM merge('heddle', 'raw.*') AS patterns",
-    "SELECT * FROM mergeTreeIndex(heddle, lifecycle)",
-    "SELECT * FROM mergeTreeProjection(heddle, lifecycle, x)",
+    "SELECT * FROM mergeTreeIndex(heddle, pattern_life)",
+    "SELECT * FROM mergeTreeProjection(heddle, pattern_life, x)",
     "SELECT * FROM view(SELECT 1)",
-    "SELECT * FROM loop(heddle.lifecycle)",
+    "SELECT * FROM loop(heddle.pattern_life)",
     "SELECT * FROM numbers(10)",
     "SELECT * FROM generateRandom('a Int8')",
     "SELECT * FROM values('a Int8', 1)",
     "SELECT * FROM input('a Int8')",
     "SELECT * FROM null('a Int8')",
-    "SELECT * FROM cluster('default', heddle.lifecycle)",
+    "SELECT * FROM cluster('default', heddle.pattern_life)",
     "SELECT * FROM executable('id', 'TSV', 'a String')",
     "SELECT * FROM Python('os')",
     "SELECT * FROM Python(os)",
     "SELECT * FROM dictionary('x')",
     "SELECT * FROM {table:Identifier}",
     "SELECT * FROM heddle.{table:Identifier}",
-    "DESCRIBE TABLE heddle.lifecycle",
+    "DESCRIBE TABLE heddle.pattern_life",
     "SHOW CREATE TABLE heddle.patterns",
-    "EXISTS TABLE heddle.lifecycle",
+    "EXISTS TABLE heddle.pattern_life",
     "EXPLAIN SELECT * FROM patterns",
-    "EXPLAIN ESTIMATE SELECT * FROM heddle.lifecycle",
-    "CHECK TABLE heddle.lifecycle",
+    "EXPLAIN ESTIMATE SELECT * FROM heddle.pattern_life",
+    "CHECK TABLE heddle.pattern_life",
     # System.
     "SELECT * FROM system.processes",
     "SELECT * FROM system.query_log",
@@ -142,8 +142,8 @@ BREAK_OUTS = [
     "SELECT getServerSetting('path')",
     "SELECT getMacro('x')",
     "SELECT sleep(1)",
-    "SELECT hasColumnInTable('heddle', 'lifecycle', 'tenant')",
-    "SELECT joinGet('heddle.lifecycle', 'tenant', 1)",
+    "SELECT hasColumnInTable('heddle', 'pattern_life', 'tenant')",
+    "SELECT joinGet('heddle.pattern_life', 'tenant', 1)",
     "SELECT dictGet('x', 'y', 1)",
     "SELECT currentProfiles()",
     "SELECT initializeAggregation('sum', 1)",
@@ -155,14 +155,14 @@ BREAK_OUTS = [
     "SELECT * FROM (SELECT 1 SETTINGS max_memory_usage = 0)",
     "SELECT * FROM patterns SETTINGS additional_table_filters = {}",
     # More than one statement, and odd text.
-    "SELECT 1; SELECT * FROM heddle.lifecycle",
-    "SELECT 1; DROP TABLE heddle.lifecycle",
+    "SELECT 1; SELECT * FROM heddle.pattern_life",
+    "SELECT 1; DROP TABLE heddle.pattern_life",
     "SELECT 1 -- \n; SELECT 2",
-    "SELECT $x$ ; $x$; SELECT * FROM heddle.lifecycle",
-    "SELECT '\\'; SELECT * FROM heddle.lifecycle --'",
+    "SELECT $x$ ; $x$; SELECT * FROM heddle.pattern_life",
+    "SELECT '\\'; SELECT * FROM heddle.pattern_life --'",
     "",
     ";",
-    "SELECT 1 \0 ; DROP TABLE heddle.lifecycle",
+    "SELECT 1 \0 ; DROP TABLE heddle.pattern_life",
 ]
 
 
@@ -212,7 +212,7 @@ def test_nothing_breaks_out(reader: Any, tmp_path: Path, sql: str, ending: str) 
     """Every known way out is refused, leaves no file, and its refusal quotes no data."""
     text = sql.replace("{folder}", str(tmp_path)) + ending
     with pytest.raises(Exception) as refusal:  # noqa: PT011
-        reader.raw_query(text, parameters={"table": "lifecycle"})
+        reader.raw_query(text, parameters={"table": "pattern_life"})
     assert "root:" not in str(refusal.value)
     assert not list(tmp_path.iterdir())
 
@@ -277,7 +277,7 @@ def test_a_reader_may_lower_limits_but_not_raise_them(ledger: Ledger) -> None:
     client.params.clear()
     client.params["readonly"] = "0"
     with pytest.raises(DatabaseError):
-        client.command("DROP TABLE heddle.lifecycle")
+        client.command("DROP TABLE heddle.pattern_life")
     client.params["allow_ddl"] = "1"
     with pytest.raises(DatabaseError, match="164"):
         client.query("SELECT 1")

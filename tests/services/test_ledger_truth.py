@@ -4,44 +4,39 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from analytics.ask import answer, questions, sql_of
-from analytics.link import Address, Link
-from analytics.prices import read_prices
+from analytics.ask import answer, questions
 from analytics.sink import Sink
 from schemas.errors import Rejected, Transient, Unusable
-from schemas.records import Pattern, Record
-from tests.services.ledger_child import (
-    READER_PASSWORD,
-    WRITER_PASSWORD,
-    Ledger,
-    free_port,
-    running,
+from tests.services.ledger_child import READER_PASSWORD, Ledger, free_port, running
+from tests.services.ledger_lives import (
+    BOOK,
+    CPU,
+    Truth,
+    ask,
+    hang_up,
+    reading,
+    story,
+    told,
+    write,
+    writer,
 )
 from tests.unit.analytics import events
 from tests.unit.analytics.events import T0, at, pattern
-
-BOOK = read_prices(Path("examples/prices.toml").read_text(encoding="utf-8"))
-CPU = Decimal("0.048")
-LINKS: dict[int, Link] = {}
-"""One line per ledger: a new one asks for all settings first."""
 
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     with running(tmp_path_factory.mktemp("ledger")) as process:
         yield process
-        for link in LINKS.values():
-            link.close()
+        hang_up()
 
 
 @pytest.fixture(scope="module")
@@ -49,25 +44,6 @@ def sink(ledger: Ledger) -> Iterator[Sink]:
     sink = writer(ledger)
     yield sink
     sink.close()
-
-
-def writer(ledger: Ledger) -> Sink:
-    return Sink(url=ledger.url, user="heddle_writer", password=WRITER_PASSWORD, prices=BOOK)
-
-
-def ask(ledger: Ledger, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-    if ledger.port not in LINKS:
-        LINKS[ledger.port] = Link(reading(ledger))
-    columns, rows = LINKS[ledger.port].rows(sql_of(sql), parameters)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
-
-
-def reading(ledger: Ledger) -> Address:
-    return Address(url=ledger.url, user="heddle_reader", password=READER_PASSWORD)
-
-
-def write(sink: Sink, records: list[Record], start: int = 0, topic: str = "t") -> None:
-    sink.write([(one, topic, 0, start + n, at(200)) for n, one in enumerate(records)])
 
 
 def facts(ledger: Ledger, request_id: str) -> dict[str, list[dict[str, Any]]]:
@@ -92,24 +68,6 @@ def waiting(ledger: Ledger, request_id: str) -> list[dict[str, Any]]:
     return ask(ledger, sql, r=f"{request_id}.%")
 
 
-def story(request_id: str) -> list[Record]:
-    """Two patterns: one made at the second attempt, published and accepted; one failed."""
-    one, two = pattern(request_id, 1), pattern(request_id, 2)
-    return [
-        events.requested(request_id, variations=2),
-        events.routed(one),
-        events.routed(two),
-        events.usage({(f"{request_id}.1", 1): 3_000_000, (f"{request_id}.2", 1): 1_000_000},
-                     event_id=f"{request_id}/0"),
-        events.usage({(f"{request_id}.1", 2): 2_000_000}, seconds=20, event_id=f"{request_id}/1"),
-        events.generated(one, attempt=2),
-        events.failed(two),
-        events.published(one, attempt=2),
-        events.feedback(one, "rejected", 90),
-        events.feedback(one, "accepted", 120),
-    ]  # fmt: skip
-
-
 def test_one_request_by_hand(ledger: Ledger, sink: Sink) -> None:
     """Every figure of a small story, computed by hand."""
     write(sink, story("hand"))
@@ -121,13 +79,16 @@ def test_one_request_by_hand(ledger: Ledger, sink: Sink) -> None:
     assert (two["published_at"], two["failed_at"]) == (None, at(6))
     assert (one["attempt"], one["files"], one["files_bytes"]) == (2, 2, 3000)
     assert one["labels"] == {"season": "ss27"}
-    assert (one["machine_us"], one["waste_us"]) == (5_000_000, 3_000_000)
+    # The table's 99 us stand on the asset itself.
+    assert (one["machine_us"], one["waste_us"]) == (5_000_099, 3_000_000)
     assert (two["machine_us"], two["waste_us"]) == (1_000_000, 1_000_000)
-    assert one["cost"] == (CPU * 5 / 3600).quantize(Decimal("1e-12"), rounding="ROUND_DOWN")
+    whole = CPU * 5_000_099 / 3_600_000_000
+    assert one["cost"] == whole.quantize(Decimal("1e-12"), rounding="ROUND_DOWN")
     assert one["waste_cost"] == (CPU * 3 / 3600).quantize(Decimal("1e-12"), rounding="ROUND_DOWN")
     assert one["currency"] == "EUR"
     assert [(c["day"].isoformat(), c["kind"], c["duration_us"]) for c in found["costs"]] == [
         ("2026-11-03", "waste", 3_000_000),
+        ("2026-11-03", "direct", 99),
         ("2026-11-03", "waste", 1_000_000),
         ("2026-11-04", "direct", 2_000_000),
     ]
@@ -152,7 +113,7 @@ def test_replay_order_and_repetition_change_nothing(ledger: Ledger, sink: Sink, 
     records = story(name)
     write(sink, records, topic=name)
     before = facts(ledger, name)
-    assert before["patterns"][0]["machine_us"] == 5_000_000
+    assert before["patterns"][0]["machine_us"] == 5_000_099
     start = draw.randrange(len(records))
     write(sink, records[start:], start, topic=name)
     write(sink, records[::-1], 500, topic=name)
@@ -162,7 +123,7 @@ def test_replay_order_and_repetition_change_nothing(ledger: Ledger, sink: Sink, 
             write(sink, records[cut : cut + 3], draw.randrange(10_000), topic=name)
     assert facts(ledger, name) == before
     client = ledger.client("writer")
-    for table in ("lifecycle", "usage_parts", "raw_usage", "raw_feedback"):
+    for table in ("pattern_life", "usage_shares", "raw_usage", "raw_feedback"):
         client.command(f"OPTIMIZE TABLE heddle.{table} FINAL")
     client.close()
     assert facts(ledger, name) == before
@@ -242,43 +203,6 @@ def test_parts_sum_to_their_forwards(ledger: Ledger, sink: Sink) -> None:
     assert ask(ledger, "SELECT * FROM audit_forwards") == []
     total = ask(ledger, "SELECT sum(forwards_us) f, sum(parts_us) p FROM machine_time")[0]
     assert total["f"] == total["p"] > 0
-
-
-@dataclass
-class Truth:
-    """What a plain model of one pattern says."""
-
-    published: bool = False
-    failed: bool = False
-    words: dict[tuple[datetime, str], str] = field(default_factory=dict)
-    used_us: dict[tuple[str, int], int] = field(default_factory=dict)
-    passing: int = 0
-
-
-def told(of: Pattern, draw: Any) -> tuple[list[Record], Truth]:
-    """A random life of one pattern, and the truth about it."""
-    truth = Truth()
-    records: list[Record] = [events.routed(of)]
-    for interval in range(draw(st.integers(0, 3))):
-        attempt, us = draw(st.integers(1, 2)), draw(st.integers(0, 5_000_000))
-        name = f"{of.pattern_id}/{interval}"
-        records.append(events.usage({(of.pattern_id, attempt): us}, event_id=name))
-        truth.used_us[name, attempt] = us
-    if draw(st.booleans()):
-        truth.passing = draw(st.integers(1, 2))
-        records.append(events.generated(of, attempt=truth.passing))
-        if draw(st.booleans()):
-            truth.published = True
-            records.append(events.published(of, attempt=truth.passing))
-    if draw(st.booleans()):
-        truth.failed = True
-        records.append(events.failed(of))
-    for _ in range(draw(st.integers(0, 3))):
-        kind = draw(st.sampled_from(["accepted", "rejected", "ordered", "withdrawn"]))
-        word = events.feedback(of, kind, draw(st.integers(10, 200)))
-        records.append(word)
-        truth.words[word.happened_at, word.event_id] = kind
-    return records, truth
 
 
 NUMBERS = iter(range(10**9))

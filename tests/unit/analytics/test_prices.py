@@ -64,6 +64,7 @@ def test_a_machine_before_the_book_has_no_price() -> None:
         (entry("x", per_hour='"dear"'), "must be a number"),
         (entry("x", per_hour="0.0000000001"), "more than 9 decimals"),
         (entry("x", **{"from": '"soon"'}), "must be a date"),
+        (entry("x", **{"from": "2026-01-01T12:00:00Z"}), "must be a date"),
         (ANY.replace('id = "any"', 'id = "any"\ndevice = "cpu"'), "needs an entry for device"),
     ],
 )

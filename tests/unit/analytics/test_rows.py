@@ -12,7 +12,8 @@ import pytest
 
 from analytics.prices import PriceBook, read_prices
 from analytics.rows import SKEW_S_MAX, Row, Source, rows_of
-from schemas.records import RECORDS, FeedbackGiven, Record
+from analytics.usage import at_midnight
+from schemas.records import RECORDS, FeedbackGiven, Forward, Record
 from tests.unit.analytics import events
 from tests.unit.analytics.events import T0, WORDS, at, pattern
 
@@ -83,7 +84,7 @@ def test_the_same_request_twice_is_the_same_event() -> None:
 def test_a_usage_event_is_priced_as_it_is_written() -> None:
     """Price, its id and its currency stand on every row, by the machine and the day."""
     record = events.usage({("r1.1", 1): 700, ("r1.2", 2): 300}, device="NVIDIA H100 80GB")
-    parts = [row for name, row in rows(record) if name == "usage_parts"]
+    parts = [row for name, row in rows(record) if name == "usage_shares"]
     assert [(p["request_id"], p["ordinal"], p["attempt"], p["duration_us"]) for p in parts] == [
         ("r1", 1, 1, 700),
         ("r1", 2, 2, 300),
@@ -167,3 +168,43 @@ def test_a_refusal_before_the_split_keeps_ordinal_zero() -> None:
     row = cells(record, "raw_failed")
     assert (row["ordinal"], row["variations"], row["outcome"]) == (0, 0, "rejected")
     assert row["requested_at"] == T0
+
+
+def test_an_interval_is_cut_at_midnight_and_nothing_is_lost() -> None:
+    """Pieces sum to the interval, parts to their forwards, on both sides."""
+    record = events.usage({("r1.1", 1): 1001, ("r1.2", 1): 2002}, seconds=9.999)
+    forwards = (*record.forwards, Forward(kind="load", duration_us=333))
+    record = replace(record, duration_us=4004, forwards=forwards)
+    first, second = at_midnight(record)
+    assert (first.duration_us, second.duration_us) == (1000, 3004)
+    assert (first.started_at, second.started_at) == (record.started_at, at(10))
+    for early, late, whole in zip(first.forwards, second.forwards, forwards, strict=True):
+        assert early.duration_us + late.duration_us == whole.duration_us
+        for one in (early, late):
+            assert not one.parts or sum(p.duration_us for p in one.parts) == one.duration_us
+    pieces = [(r["piece"], r["duration_us"]) for name, r in rows(record) if name == "raw_usage"]
+    assert pieces == [(0, 1000), (1, 3004)]
+    shares = [(r["piece"], r["ordinal"], r["duration_us"]) for n, r in rows(record)
+              if n == "usage_shares"]  # fmt: skip
+    assert shares == [(0, 1, 250), (0, 2, 500), (1, 1, 751), (1, 2, 1502)]
+
+
+def test_an_interval_that_ends_at_midnight_is_whole() -> None:
+    """The last microsecond of a day belongs to it."""
+    record = replace(events.usage({("r1.1", 1): 5}, seconds=9.999), duration_us=1000)
+    assert at_midnight(record) == (record,)
+
+
+def test_the_tables_time_is_a_share_too() -> None:
+    """Processor time of finishing, priced as the cpu of pool finish."""
+    share = cells(events.published(pattern()), "usage_shares")
+    assert (share["stage"], share["device"], share["duration_us"]) == ("finish", "cpu", 99)
+    assert share["price_id"] == "cpu-2026"
+    tables = [name for name, _ in rows(events.published(pattern(), cpu_us=0))]
+    assert tables == ["raw_offsets", "raw_published"]
+
+
+def test_an_asset_counts_whatever_its_processor_time_says() -> None:
+    """Impossible time goes to quarantine alone; the files are there all the same."""
+    tables = [name for name, _ in rows(events.published(pattern(), cpu_us=10**15))]
+    assert tables == ["raw_offsets", "raw_published", "raw_quarantine"]

@@ -1,0 +1,300 @@
+"""Daily facts, midnight, the two invariants: as a plain model has them, and seen to fail."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from analytics.prices import read_prices
+from analytics.sink import Sink
+from schemas.records import Record
+from tests.services.ledger_child import Ledger, running
+from tests.services.ledger_lives import (
+    CPU,
+    Truth,
+    ask,
+    hang_up,
+    refresh,
+    story,
+    told,
+    write,
+    writer,
+)
+from tests.unit.analytics import events
+from tests.unit.analytics.events import T0, at, pattern
+
+HOUR_US = 3_600_000_000
+ROUNDED = Decimal("1e-9")
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    with running(tmp_path_factory.mktemp("ledger")) as process:
+        yield process
+        hang_up()
+
+
+@pytest.fixture(scope="module")
+def sink(ledger: Ledger) -> Iterator[Sink]:
+    sink = writer(ledger)
+    yield sink
+    sink.close()
+
+
+def test_facts_are_made_without_being_asked(ledger: Ledger, sink: Sink) -> None:
+    """The engine refreshes all four by itself, and says when it did."""
+    write(sink, story("alone"))
+    sql = "SELECT view, exception FROM system.view_refreshes ORDER BY view"
+    client = ledger.client("writer")
+    found = client.query(sql).result_rows
+    client.close()
+    assert [view for view, _ in found] == [
+        "facts_costs", "facts_latency", "facts_machines", "facts_patterns"
+    ]  # fmt: skip
+    assert {trouble for _, trouble in found} == {""}
+
+
+def test_an_interval_across_midnight_counts_on_both_days(ledger: Ledger, sink: Sink) -> None:
+    """Ten seconds before midnight, thirty long: a third yesterday, two thirds today."""
+    of = pattern("owl", tenant="owl")
+    record = replace(
+        events.usage({("owl.1", 1): 27_000_003}, 0, 0, incarnation="owl", event_id="owl/0"),
+        duration_us=30_000_000,
+    )
+    write(sink, [events.routed(of), record, record])
+    days = ask(ledger, "SELECT day, duration_us FROM costs WHERE tenant = 'owl' ORDER BY day")
+    assert [(row["day"].day, row["duration_us"]) for row in days] == [
+        (3, 9_000_001),
+        (4, 18_000_002),
+    ]
+    refresh(ledger)
+    same = ask(ledger, "SELECT day, duration_us FROM daily_costs WHERE tenant = 'owl' ORDER BY day")
+    assert same == days
+    assert ask(ledger, "SELECT * FROM audit_forwards WHERE event_id = 'owl/0'") == []
+    assert ask(ledger, "SELECT * FROM audit_states WHERE incarnation = 'owl'") == []
+
+
+def test_another_book_changes_no_cost(ledger: Ledger, sink: Sink) -> None:
+    """A replay under a dearer book: the price that was applied first stays, with its id."""
+    records = [
+        events.routed(pattern("book", tenant="book")),
+        events.usage({("book.1", 1): 75_000_000}, 0, -900, event_id="book/0", device="abacus"),
+    ]
+    write(sink, records)
+    sql = "SELECT cost, price_id FROM costs WHERE tenant = 'book'"
+    before = ask(ledger, sql)
+    assert [row["price_id"] for row in before] == ["any-2020"]
+    dear = read_prices(
+        '[[price]]\nid = "dear"\nfrom = 2020-01-01\nper_hour = 100\ncurrency = "EUR"\n'
+    )
+    other = Sink(url=ledger.url, user="heddle_writer", password="write-me", prices=dear)
+    write(other, records, 50)
+    other.close()
+    assert ask(ledger, sql) == before
+
+
+def test_idle_time_is_borne_by_the_work_of_its_day(ledger: Ledger, sink: Sink) -> None:
+    """On the loaded basis a machine's whole day is paid; on the direct one, what was used."""
+    lives = [events.routed(pattern(f"load{n}", tenant=f"load{n}")) for n in (1, 2)]
+    used = {("load1.1", 1): 75_000_000, ("load2.1", 1): 150_000_000}
+    busy = replace(
+        events.usage(used, 1, 3600, incarnation="load", event_id="load/1", pool="loaded"),
+        duration_us=225_000_000,
+    )
+    idle = replace(busy, interval=0, event_id="load/0", state="idle", forwards=(),
+                   started_at=at(3600 - 450), duration_us=450_000_000)  # fmt: skip
+    write(sink, [*lives, idle, busy])
+    refresh(ledger)
+    sql = (
+        "SELECT tenant, cost, loaded_cost FROM {} WHERE startsWith(tenant, 'load') ORDER BY tenant"
+    )
+    expected = [
+        ("load1", Decimal("0.001"), Decimal("0.003")),
+        ("load2", Decimal("0.002"), Decimal("0.006")),
+    ]
+    for view in ("daily_costs", "daily_patterns"):
+        found = ask(ledger, sql.format(view))
+        assert [tuple(row.values()) for row in found] == expected
+    sql = "SELECT state, cost FROM daily_machines WHERE pool = 'loaded' ORDER BY state"
+    assert [tuple(row.values()) for row in ask(ledger, sql)] == [
+        ("busy", Decimal("0.003")),
+        ("idle", Decimal("0.006")),
+    ]
+
+
+def test_lost_and_doubled_offsets_are_a_metric(ledger: Ledger, sink: Sink) -> None:
+    """A hole and a repeated event of the last day stand in /metrics, per topic."""
+    word, now = events.feedback(pattern("gauge")), datetime.now(UTC)
+    for topic, offsets in (("whole", (1, 2, 3)), ("holed", (1, 2, 5))):
+        records = [word, word if topic == "holed" else None, None]
+        sink.write(
+            [(one, topic, 0, n, now) for one, n in zip(records, offsets, strict=True)]
+        )  # fmt: skip
+    page = ledger.page("/metrics")[1]
+    for topic, missing, doubled in (("whole", 0, 0), ("holed", 2, 1)):
+        assert f'heddle_ledger_offsets_missing{{topic="{topic}"}} {missing}.0' in page
+        assert f'heddle_ledger_offsets_doubled{{topic="{topic}"}} {doubled}.0' in page
+    assert re.search(r"^heddle_ledger_facts_age_seconds \d+\.0$", page, re.MULTILINE)
+    assert 'heddle_ledger_audit_rows{audit="states"}' in page
+
+
+def test_planted_faults_are_seen_by_the_invariants(ledger: Ledger, sink: Sink) -> None:
+    """A part too many, a lost share, a hole in a worker's life: each is one row of its audit."""
+    life = [
+        replace(events.usage({}, n, n * 10, incarnation="hole", event_id=f"hole/{n}"),
+                duration_us=10_000_000, forwards=(), state="idle")
+        for n in range(3)
+    ]  # fmt: skip
+    write(sink, life)
+    sql = (
+        "SELECT provisioned_us, states_us, missing FROM audit_states WHERE incarnation = {i:String}"
+    )
+    assert ask(ledger, sql, i="hole") == []
+    write(sink, [replace(one, incarnation="gap", event_id=f"gap/{n}")
+                 for n, one in enumerate(life) if n != 1])  # fmt: skip
+    gap = {"provisioned_us": 30_000_000, "states_us": 20_000_000, "missing": 1}
+    assert ask(ledger, sql, i="gap") == [gap]
+    late = replace(life[2], started_at=at(21))
+    write(sink, [*[replace(one, incarnation="late", event_id=f"late/{n}")
+                   for n, one in enumerate((life[0], life[1], late))]])  # fmt: skip
+    late_row = {"provisioned_us": 31_000_000, "states_us": 30_000_000, "missing": 0}
+    assert ask(ledger, sql, i="late") == [late_row]
+    write(sink, [events.usage({("plant.1", 1): 5}, 0, 0, incarnation="plant", event_id="plant/0")])
+    sql = "SELECT forward, duration_us, parts_us FROM audit_forwards WHERE event_id LIKE 'plant/%'"
+    assert ask(ledger, sql) == []
+    client = ledger.client("writer")
+    client.command(
+        "INSERT INTO heddle.usage_shares (event_id, request_id, ordinal, attempt, duration_us,"
+        " incarnation, started_at) VALUES ('plant/0', 'plant', 2, 1, 7, 'plant', now())"
+    )
+    assert ask(ledger, sql) == [{"forward": 0, "duration_us": 5, "parts_us": 12}]
+    client.command(
+        "INSERT INTO heddle.raw_usage (event_id, incarnation, started_at, forwards.kind,"
+        " forwards.duration_us, forwards.parts, forwards.parts_us)"
+        " VALUES ('plant/1', 'plant', now(), ['denoise'], [10], [2], [9])"
+    )
+    assert {"forward": 1, "duration_us": 10, "parts_us": 9} in ask(ledger, sql)
+
+
+COUNTED = (
+    "patterns", "generated", "published", "failed", "open", "judged", "accepted", "ordered",
+    "turned_down", "machine_us", "waste_us", "stored_bytes",
+)  # fmt: skip
+NUMBERS = iter(range(10**9))
+TIERS, MODELS = ("draft", "premium"), ("swatch", "other")
+
+
+@settings(
+    max_examples=4,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.data())
+def test_random_lives_add_up_to_their_facts(ledger: Ledger, sink: Sink, data: Any) -> None:
+    """Late, doubled, reordered, replayed: every daily view is what a plain model adds up."""
+    name = f"fact{next(NUMBERS)}"
+    lives = []
+    for n in range(6):
+        day = data.draw(st.integers(0, 1))
+        of = pattern(
+            f"{name}-{n}", tenant=name, tier=TIERS[n % 2], model=data.draw(st.sampled_from(MODELS)),
+            requested_at=T0 - timedelta(days=day),
+        )  # fmt: skip
+        lives.append((of, *told(of, data.draw)))
+    stream: list[Record] = [record for _, records, _ in lives for record in records]
+    stream += data.draw(st.lists(st.sampled_from(stream), max_size=6))
+    stream = data.draw(st.permutations(stream))
+    cut = data.draw(st.integers(1, len(stream)))
+    write(sink, stream[:cut], topic=name)
+    write(sink, stream[cut:] or stream[:1], cut, topic=name)
+    refresh(ledger)
+    check_patterns(ledger, name, lives)
+    check_costs(ledger, name, lives)
+    check_live(ledger, name)
+
+
+def check_patterns(ledger: Ledger, name: str, lives: list[Any]) -> None:
+    """`daily_patterns` against the model."""
+    model: dict[Any, Counter[str]] = defaultdict(Counter)
+    for of, records, truth in lives:
+        row = model[of.requested_at.date(), of.tier, of.model]
+        row["patterns"] += 1
+        row["generated"] += any(type(one).__name__ == "TileGenerated" for one in records)
+        row["published"] += truth.published
+        row["failed"] += truth.failed and not truth.published
+        row["open"] += is_open(truth)
+        word = truth.words[max(truth.words)] if truth.words else ""
+        row["judged"] += word in ("accepted", "ordered", "rejected")
+        row["accepted"] += word in ("accepted", "ordered")
+        row["ordered"] += word == "ordered"
+        row["turned_down"] += word == "rejected"
+        for (_, attempt), us in truth.used_us.items():
+            row["machine_us"] += us
+            kind = kind_of(truth, attempt)
+            row[f"{kind}_us"] += us
+        row["stored_bytes"] += 4000 * truth.published
+    found = ask(ledger, "SELECT * FROM daily_patterns WHERE tenant = {t:String}", t=name)
+    assert {(fact["day"], fact["tier"], fact["model"]) for fact in found} == set(model)
+    for fact in found:
+        wanted = model[fact["day"], fact["tier"], fact["model"]]
+        for column in COUNTED:
+            assert fact[column] == wanted[column], column
+        for column, us in (("cost", "machine_us"), ("waste_cost", "waste_us"),
+                           ("open_cost", "open_us")):  # fmt: skip
+            assert abs(fact[column] - CPU * wanted[us] / HOUR_US) < ROUNDED, column
+        assert fact["loaded_cost"] >= fact["cost"] - ROUNDED
+
+
+def check_costs(ledger: Ledger, name: str, lives: list[Any]) -> None:
+    """`costs` and `daily_costs` against the model."""
+    model: Counter[Any] = Counter()
+    for of, _, truth in lives:
+        for (event, attempt), us in truth.used_us.items():
+            stage = "finish" if event == "finish" else "generate"
+            model[of.tier, of.model, stage, kind_of(truth, attempt)] += us
+    sql = (
+        "SELECT tier, model, stage, kind, sum(v.duration_us) AS us, sum(v.cost) AS cost"
+        " FROM {} AS v WHERE tenant = {{t:String}} GROUP BY tier, model, stage, kind"
+    )
+    for view in ("costs", "daily_costs"):
+        found = ask(ledger, sql.format(view), t=name)
+        told_us = {
+            (r["tier"], r["model"], r["stage"], r["kind"]): r["us"] for r in found if r["us"]
+        }
+        assert told_us == {key: us for key, us in model.items() if us}, view
+        for row in found:
+            assert abs(row["cost"] - CPU * row["us"] / HOUR_US) < ROUNDED
+
+
+def check_live(ledger: Ledger, name: str) -> None:
+    """What is asked of the facts and of the rows themselves is one and the same."""
+    facts = "SELECT sum(patterns) n, sum(accepted) a, sum(machine_us) us FROM daily_patterns"
+    rows = "SELECT count() n, countIf(is_accepted) a, sum(machine_us) us FROM patterns"
+    where = " WHERE tenant = {t:String}"
+    assert ask(ledger, facts + where, t=name) == ask(ledger, rows + where, t=name)
+    spans = "SELECT stage, count() n, max(duration_us) / 1e6 m FROM stage_latency"
+    daily = "SELECT stage, sum(patterns) n, max(max_s) m FROM daily_latency"
+    ending = f"{where} GROUP BY stage ORDER BY stage"
+    assert ask(ledger, spans + ending, t=name) == ask(ledger, daily + ending, t=name)
+
+
+def is_open(truth: Truth) -> bool:
+    """Neither an asset nor an end."""
+    return not truth.published and not truth.failed
+
+
+def kind_of(truth: Truth, attempt: int) -> str:
+    """direct, waste or open, as `costs` says it."""
+    if truth.published:
+        return "direct" if attempt == truth.passing else "waste"
+    return "open" if is_open(truth) else "waste"
