@@ -103,8 +103,11 @@ class FileLabel:
     height_um: int
 
     def name(self, *, width_px: int, ending: str) -> str:
-        """`design-colourway-lattice-WxHmm-dpi-recipe` and an ending such as `.tif`."""
+        """`design-colourway-lattice-WxHmm-dpi-recipe` and an ending such as `.tif`.
+
+        0 px leaves the resolution out: for pictures that show the cloth at no one scale.
+        """
         size = f"{mm_text(self.width_um)}x{mm_text(self.height_um)}mm"
-        dpi = dpi_text(width_px=width_px, width_um=self.width_um)
+        dpi = f"-{dpi_text(width_px=width_px, width_um=self.width_um)}dpi" if width_px else ""
         head = f"{slug(self.design)}-{slug(self.colourway)}-{self.lattice}"
-        return f"{head}-{size}-{dpi}dpi-{slug(self.recipe)}{ending}"
+        return f"{head}-{size}{dpi}-{slug(self.recipe)}{ending}"

@@ -117,7 +117,7 @@ def seen_file(picture: Bytes, role: str, ending: str, label: FileLabel) -> Artef
     return Artefact(
         role=role,
         media_type=MEDIA_TYPES[".png"],
-        display_name=label.name(width_px=width_px, ending=ending),
+        display_name=label.name(width_px=0, ending=ending),
         data=files.write_png(picture, size),
         width_px=width_px,
         height_px=height_px,

@@ -127,7 +127,10 @@ STEP_RULES: Final[dict[str, dict[str, Rule]]] = {
     },
     "compare": {},
     "measure": {"feature_mm_min": Rule(default=0.0, low=0, high=50)},
-    "check-strip": {"strip_mm": Rule(default=530.0, low=10, high=5000)},
+    "check-strip": {
+        "strip_mm": Rule(default=530.0, low=10, high=5000),
+        "along": Rule(default="width", choices=("width", "height")),
+    },
     "plates": {
         "trap_mm": Rule(default=0.0, low=0, high=5),
         "ground": Rule(default="print", choices=("print", "cloth")),

@@ -11,7 +11,8 @@ from __future__ import annotations
 import importlib
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +27,7 @@ from schemas.errors import MissingPart, Rejected
 
 STRIP_BYTES: Final = 1 << 18
 DEFLATE_LEVEL: Final = 6
-LAYERED_PIXELS_MAX: Final = 1 << 26
+LAYERED_PIXELS_MAX: Final = 1 << 24
 _SEPARATED: Final = 5
 _INK_SET_OTHER: Final = 2
 _PHOTOMETRIC, _INK_SET, _INK_NAMES, _INKS = 262, 332, 333, 334
@@ -34,16 +35,47 @@ _DOT_RANGE, _EXTRA_SAMPLES = 336, 338
 _ICC: Final = (34675, 7, None)
 
 
-def write_separated_tiff(masks: Sequence[Mask], names: Sequence[str], size: PrintSize) -> bytes:
-    """A TIFF of as many inks as masks [H, W]: sample n is 255 where ink n prints, else 0."""
-    inks = len(masks)
-    height_px, width_px = masks[0].shape
+@dataclass(frozen=True, slots=True)
+class Separations:
+    """Where each ink prints, in printing order: an eighth of a byte per pixel and ink."""
+
+    rows: tuple[Bytes, ...]
+    """Per ink [H, ceil(W / 8)] of packed bits."""
+    width_px: int
+
+    @property
+    def height_px(self) -> int:
+        """Rows of every ink."""
+        return int(self.rows[0].shape[0])
+
+    def mask(self, ink: int) -> Mask:
+        """Where one ink prints, [H, W]."""
+        return np.unpackbits(self.rows[ink], axis=1, count=self.width_px).astype(np.bool_)
+
+    def samples(self, start: int, stop: int) -> Bytes:
+        """Rows `start` to `stop` as a separation TIFF holds them: [h, W, n], 255 prints."""
+        inks = [np.unpackbits(rows[start:stop], axis=1, count=self.width_px) for rows in self.rows]
+        return np.stack(inks, axis=-1) * np.uint8(255)
+
+
+def pack(masks: Iterable[Mask]) -> Separations:
+    """The separations of masks [H, W], one looked at after the other."""
+    rows, width_px = [], 0
+    for mask in masks:
+        width_px = int(mask.shape[1])
+        rows.append(np.packbits(mask, axis=1))
+    return Separations(tuple(rows), width_px)
+
+
+def write_separated_tiff(plates: Separations, names: Sequence[str], size: PrintSize) -> bytes:
+    """A TIFF of as many inks as plates: sample n is 255 where ink n prints, else 0."""
+    inks, height_px, width_px = len(plates.rows), plates.height_px, plates.width_px
     listed = b"".join(name.encode("ascii") + b"\0" for name in names)
     rows = max(1, STRIP_BYTES // (width_px * inks))
     buffer = io.BytesIO()
     tifffile.imwrite(
         buffer,
-        _strips(masks, rows),
+        _strips(plates, rows),
         shape=(height_px, width_px, inks) if inks > 1 else (height_px, width_px),
         dtype=np.uint8,
         photometric="minisblack",
@@ -68,13 +100,20 @@ def write_separated_tiff(masks: Sequence[Mask], names: Sequence[str], size: Prin
     return with_exact_resolution(with_fields(buffer.getvalue(), fields), size)
 
 
-def read_separated_tiff(data: bytes) -> tuple[list[str], Bytes]:
-    """The inks' names and samples [H, W, n] of a separation TIFF."""
+def separations_kept(data: bytes, plates: Separations) -> bool:
+    """Whether a separation TIFF, decoded strip by strip by tifffile, prints what the plates do."""
+    shape = (plates.height_px, plates.width_px, len(plates.rows))
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         page = tiff.pages.first
-        names = str(page.tags[_INK_NAMES].value).split("\0")
-        samples = np.asarray(page.asarray())
-    return [name for name in names if name], samples.reshape(*samples.shape[:2], -1)
+        if (page.imagelength, page.imagewidth, page.samplesperpixel) != shape:
+            return False
+        step = page.rowsperstrip
+        for strip, place, _ in page.segments(maxworkers=1):
+            top = place[2]
+            wanted = plates.samples(top, min(top + step, shape[0]))
+            if strip is None or not np.array_equal(strip.reshape(wanted.shape), wanted):
+                return False
+    return True
 
 
 def write_layered_tiff(
@@ -126,11 +165,10 @@ def write_layered_tiff(
     return with_exact_resolution(buffer.getvalue(), size)
 
 
-def _strips(masks: Sequence[Mask], rows: int) -> Iterator[bytes]:
+def _strips(plates: Separations, rows: int) -> Iterator[bytes]:
     """Strips deflated here, because tifffile takes arrays only whole."""
-    for start in range(0, masks[0].shape[0], rows):
-        samples = np.stack([mask[start : start + rows] for mask in masks], axis=-1)
-        yield zlib.compress((samples.astype(np.uint8) * np.uint8(255)).tobytes(), DEFLATE_LEVEL)
+    for start in range(0, plates.height_px, rows):
+        yield zlib.compress(plates.samples(start, start + rows).tobytes(), DEFLATE_LEVEL)
 
 
 def _layer(psd: Any, mask: Mask, rgb: tuple[int, int, int], name: str) -> Any:
@@ -139,7 +177,8 @@ def _layer(psd: Any, mask: Mask, rgb: tuple[int, int, int], name: str) -> Any:
     top, bottom = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 1)
     left, right = (int(columns[0]), int(columns[-1]) + 1) if len(columns) else (0, 1)
     opaque = mask[top:bottom, left:right].astype(np.uint8) * np.uint8(255)
-    planes = [opaque, *(np.full_like(opaque, level) for level in rgb)]
+    # Every pixel of a colour plane is one and the same byte of memory.
+    planes = [opaque, *(np.broadcast_to(np.uint8(level), opaque.shape) for level in rgb)]
     channels = (
         psd.PsdChannelId.TRANSPARENCY_MASK,
         psd.PsdChannelId.CHANNEL0,

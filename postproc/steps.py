@@ -159,6 +159,7 @@ def draw(work: Work, step: Step) -> None:
     work.pictures = {"flat": flat, "traced": smooth}
     work.index_map = index_of(flat, separation.palette)
     work.seams.clear()
+    work.trapped.clear()
     work.figures.append(_resolution_figure(size))
 
 
@@ -183,11 +184,15 @@ def measure(work: Work, step: Step) -> None:
 
 
 def check_strip(work: Work, step: Step) -> None:
-    """How far the repeat is from dividing a roll's width: 0 where strips meet by themselves."""
+    """How far the repeat is from dividing a roll's width, or a screen's round: 0 where it does."""
     strip_um = step.number("strip_mm") * _UM_PER_MM
-    times = max(1, round(strip_um / work.order.repeat.width_um))
-    off_mm = abs(strip_um - times * work.order.repeat.width_um) / _UM_PER_MM
-    work.figures.append(reported("strip_remainder", off_mm, unit="mm", where=f"{times} across"))
+    repeat_um, name, way = work.order.repeat.width_um, "strip_remainder", "across"
+    if step.text("along") == "height":
+        repeat_um = work.order.repeat.height_um * work.lattice.rows_to_straight
+        name, way = "screen_remainder", "round"
+    times = max(1, round(strip_um / repeat_um))
+    off_mm = abs(strip_um - times * repeat_um) / _UM_PER_MM
+    work.figures.append(reported(name, off_mm, unit="mm", where=f"{times} {way}"))
 
 
 def _resolution_figure(size: PrintSize) -> Figure:

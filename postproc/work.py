@@ -15,6 +15,7 @@ from postproc.plates import Separation
 from postproc.products import Artefact
 from postproc.recipe import Step
 from postproc.seams import SeamLimits, seam_figures
+from postproc.separations import Separations
 from postproc.svg import Sheet
 from postproc.trace import Plate
 from schemas.errors import Rejected
@@ -58,6 +59,8 @@ class Work:
     recipe_sha256: str = ""
     outputs: list[Step] = field(default_factory=list)
     """Steps done so far whose files a colourway writes once more."""
+    trapped: dict[float, Separations] = field(default_factory=dict)
+    """Plates by their trap in mm, at `size`."""
     inks: Bytes | None = None
     """The CMYK that was last written, until it has been compared with its file."""
     colourways: int = 0

@@ -11,7 +11,7 @@ from typing import Final
 from postproc import products
 from postproc.colourways import Colourway, recoloured
 from postproc.describe import Description, with_parameters, with_xmp, xmp_packet
-from postproc.features import Mask, knocked_out
+from postproc.features import knocked_out
 from postproc.figures import Figure, on_artefact
 from postproc.mockups import mock_up
 from postproc.order import UM_PER_INCH
@@ -21,7 +21,13 @@ from postproc.press import ink_total_figures, press_figures, read_cmyk, write_cm
 from postproc.products import Artefact
 from postproc.recipe import Step
 from postproc.seams import seam_figures
-from postproc.separations import read_separated_tiff, write_layered_tiff, write_separated_tiff
+from postproc.separations import (
+    Separations,
+    pack,
+    separations_kept,
+    write_layered_tiff,
+    write_separated_tiff,
+)
 from postproc.svg import rasterise, write_svg
 from postproc.swatches import parse_swatches
 from postproc.upscale import lanczos
@@ -91,10 +97,9 @@ def _read_back(work: Work, step: Step, unit: Unit, artefact: Artefact) -> list[F
     if file == "cmyk-tiff":
         return _cmyk_figures(work, unit, artefact)
     if file == "separated-tiff":
-        _, samples = read_separated_tiff(artefact.data)
-        masks = _masks(work, step)
-        same = all((samples[..., n] == 255 * unit.lay(m)).all() for n, m in enumerate(masks))
-        return products.sized_figures(artefact, samples.shape[:2], unit.size, same=same)
+        same = separations_kept(artefact.data, _separations(work, step, unit))
+        shape = (unit.size.height_px, unit.size.width_px)
+        return products.sized_figures(artefact, shape, unit.size, same=same)
     return products.file_figures(artefact, unit.lay(work.picture(_source(file, step))), unit.size)
 
 
@@ -179,9 +184,16 @@ def _pdf(ending: str) -> Writer:
 
 
 def _separated(work: Work, step: Step, unit: Unit) -> Artefact:
-    masks = [unit.lay(mask) for mask in _masks(work, step)]
-    data = write_separated_tiff(masks, _plate_names(work), unit.size)
+    plates = _separations(work, step, unit)
+    data = write_separated_tiff(plates, _plate_names(work), unit.size)
     return products.sized_file(data, "-separations.tif", unit.size, unit.label)
+
+
+def _separations(work: Work, step: Step, unit: Unit) -> Separations:
+    plates = _trapped(work, step)
+    if unit.lattice == unit.source:
+        return plates
+    return pack(unit.lay(plates.mask(ink)) for ink in range(len(plates.rows)))
 
 
 def _layered(work: Work, _step: Step, unit: Unit) -> Artefact:
@@ -208,8 +220,9 @@ def write_plates(work: Work, step: Step) -> None:
     """One 1-bit TIFF per ink in printing order, trapped; the ground only where it is printed."""
     unit = work.unit("repeat")
     first = 0 if step.text("ground") == "print" else 1
-    names, masks = _plate_names(work), _masks(work, step)
-    for name, mask in list(zip(names, masks, strict=True))[first:]:
+    plates = _trapped(work, step)
+    for ink, name in list(enumerate(_plate_names(work)))[first:]:
+        mask = plates.mask(ink)
         made = products.plate_file(mask, name, work.sized(), work.label)
         artefact = _told(work, made, unit) if unit else made
         work.artefacts.append(artefact)
@@ -221,13 +234,18 @@ def _plate_names(work: Work) -> list[str]:
     return [ink.plate(rank) for rank, ink in enumerate(separation.palette.inks, start=1)]
 
 
-def _masks(work: Work, step: Step) -> list[Mask]:
-    """Where each ink prints, trapped as the step says."""
-    size = work.sized()
-    separation, index_map = work.separated()
-    trap_px = step.number("trap_mm") * _UM_PER_MM * size.width_px / size.width_um
-    count = len(separation.palette.inks)
-    return [knocked_out(index_map, ink, work.lattice, trap_px=trap_px) for ink in range(count)]
+def _trapped(work: Work, step: Step) -> Separations:
+    """Where each ink prints, trapped as the step says; worked out once for each trap."""
+    trap_mm = step.number("trap_mm")
+    if trap_mm not in work.trapped:
+        size = work.sized()
+        separation, index_map = work.separated()
+        trap_px = trap_mm * _UM_PER_MM * size.width_px / size.width_um
+        work.trapped[trap_mm] = pack(
+            knocked_out(index_map, ink, work.lattice, trap_px=trap_px)
+            for ink in range(len(separation.palette.inks))
+        )
+    return work.trapped[trap_mm]
 
 
 def preview(work: Work, step: Step) -> None:
