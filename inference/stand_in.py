@@ -149,7 +149,9 @@ class StandIn:
             height_px=row.height_px,
         )
         if self._flawed and self._flawed(row):
-            pixels[:, : row.width_px // 2] //= 2
+            # A ramp, not a step: a step would be an edge inside the tile as strong as the seam.
+            ramp = np.linspace(0.2, 1, row.width_px)[None, :, None]
+            pixels = (pixels * ramp).astype(np.uint8)
         return Tile(
             pattern_id=row.pattern_id,
             attempt=row.attempt,

@@ -24,7 +24,7 @@ class Job:
     the runner's thread are touched by two."""
 
     place: Place
-    order: PatternRouted
+    order: PatternRouted = field(repr=False)
     attempt: int = 1
     gpu_us: int = 0
     """Of all attempts."""

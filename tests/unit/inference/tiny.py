@@ -143,11 +143,6 @@ def row(**changes: Any) -> Row:
     return Row(**(facts | changes))
 
 
-def never(_pattern_id: str) -> bool:
-    """Nobody cancels."""
-    return False
-
-
 def _unet(extra: Mapping[str, Any]) -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=TILE_PX // 2,
