@@ -58,8 +58,8 @@ def oklab_planes(rgb: Bytes) -> Floats:
     linear = [_LINEAR_OF_BYTE[rgb[..., channel]] for channel in range(3)]
     cones = [np.cbrt(_mix(weights, linear)) for weights in _RGB_TO_LMS]
     planes = np.empty((3, *rgb.shape[:-1]), dtype=np.float32)
-    for plane, weights in zip(planes, _LMS_TO_LAB, strict=True):
-        plane[...] = _mix(weights, cones)
+    for index, weights in enumerate(_LMS_TO_LAB):
+        planes[index] = _mix(weights, cones)
     return planes
 
 

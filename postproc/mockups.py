@@ -25,7 +25,7 @@ ROWS: Final = 16
 """Rows drawn at a time: bounds memory."""
 UNIT_SIDE_PX_MAX: Final = 2048
 _UM_PER_MM: Final = 1000
-Grid = npt.NDArray[np.float64]
+Grid = npt.NDArray[np.floating[Any]]
 Light = npt.NDArray[Any]
 
 
@@ -38,19 +38,15 @@ class Cloth:
     height_mm: float
 
     def at(self, x_mm: Grid, y_mm: Grid) -> Floats:
-        """Linear light [..., 3] at points of the endless cloth, y downwards; bilinear."""
+        """Linear light [..., 3] at points of the endless cloth, y downwards; the nearest sample.
+
+        The cloth is held at the scene's own sampling, so nearest is near enough.
+        """
         height, width = self.linear.shape[:2]
-        x = np.mod(x_mm / self.width_mm, 1) * width - 0.5
-        y = np.mod(y_mm / self.height_mm, 1) * height - 0.5
-        left, top = np.floor(x).astype(np.intp), np.floor(y).astype(np.intp)
-        across = (x - left)[..., None].astype(np.float32)
-        down = (y - top)[..., None].astype(np.float32)
-        row, below = top % height, (top + 1) % height
-        column, beside = left % width, (left + 1) % width
-        upper = self.linear[row, column] * (1 - across) + self.linear[row, beside] * across
-        lower = self.linear[below, column] * (1 - across) + self.linear[below, beside] * across
-        mixed: Floats = upper * (1 - down) + lower * down
-        return mixed
+        column = np.floor(x_mm * (width / self.width_mm)).astype(np.int32) % width
+        row = np.floor(y_mm * (height / self.height_mm)).astype(np.int32) % height
+        sampled: Floats = self.linear.reshape(-1, 3)[row * width + column]
+        return sampled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +69,13 @@ def mock_up(
     px_per_mm = side_px_max / max(stage.width_mm, stage.height_mm)
     cloth = _cloth(unit, lattice, size_um, px_per_mm * SAMPLES)
     width, height = (round(mm * px_per_mm) for mm in (stage.width_mm, stage.height_mm))
-    columns = (np.arange(width * SAMPLES) + 0.5) / (px_per_mm * SAMPLES)
+    columns = (np.arange(width * SAMPLES, dtype=np.float32) + 0.5) / (px_per_mm * SAMPLES)
     picture = np.empty((height, width, 3), dtype=np.uint8)
     for top in range(0, height, ROWS):
         count = min(ROWS, height - top)
         first, last = top * SAMPLES, (top + count) * SAMPLES
-        x, y = np.meshgrid(columns, (np.arange(first, last) + 0.5) / (px_per_mm * SAMPLES))
+        rows = (np.arange(first, last, dtype=np.float32) + 0.5) / (px_per_mm * SAMPLES)
+        x, y = np.meshgrid(columns, rows)
         light = stage.draw(cloth, x, y).reshape(count, SAMPLES, width, SAMPLES, 3)
         drawn = srgb_from_linear(light.mean(axis=(1, 3)))
         picture[top : top + count] = np.rint(drawn * 255)

@@ -150,7 +150,7 @@ STEP_RULES: Final[dict[str, dict[str, Rule]]] = {
     },
     "mock-up": {
         "scene": Rule(default="wall", choices=SCENES),
-        "side_px_max": Rule(default=1000, low=200, high=4096),
+        "side_px_max": Rule(default=800, low=200, high=4096),
         "from": Rule(default="flat", choices=SOURCES),
     },
     "describe": {

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from postproc.recipe import STEP_RULES, parse_recipe, shipped_recipe, shipped_recipes
+from postproc.recipe import parse_recipe, shipped_recipe, shipped_recipes
+from postproc.rules import STEP_RULES
 from schemas.errors import Rejected
 
 GOOD = """\

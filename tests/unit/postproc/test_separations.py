@@ -1,0 +1,120 @@
+"""Files that hold every plate at once say exactly what the single plates say."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psdtags
+import pytest
+import tifffile
+from PIL import Image
+
+from postproc.files import PrintSize, tiff_size_um
+from postproc.lattice import HALF_DROP
+from postproc.plates import Separation, separate
+from postproc.separations import (
+    LAYERED_PIXELS_MAX,
+    pack,
+    separations_kept,
+    write_layered_tiff,
+    write_separated_tiff,
+)
+from schemas.errors import Rejected
+
+SIZE = PrintSize(width_px=96, height_px=96, width_um=641_350, height_um=320_000)
+
+
+@pytest.fixture(scope="module")
+def separation(periodic: Any) -> Separation:
+    """Six inks, so that there are more than a reader may take for CMYK."""
+    tile = periodic(HALF_DROP, seed=4, side_px=96, colours=6)
+    return separate(tile, HALF_DROP, colours_max=8)
+
+
+@pytest.fixture(scope="module")
+def names(separation: Separation) -> list[str]:
+    """Plate names in printing order."""
+    return [ink.plate(rank) for rank, ink in enumerate(separation.palette.inks, start=1)]
+
+
+def masks(separation: Separation) -> list[np.ndarray]:
+    return [separation.index_map == ink for ink in range(len(separation.palette.inks))]
+
+
+@pytest.mark.parametrize("inks", [1, 2, 4, 5, 6])
+def test_as_many_inks_as_plates(separation: Separation, names: list[str], inks: int) -> None:
+    """tifffile finds one sample per ink, our names, full ink where the plate prints, exact size."""
+    own = masks(separation)[:inks]
+    data = write_separated_tiff(pack(own), names[:inks], SIZE)
+    assert data == write_separated_tiff(pack(own), names[:inks], SIZE)
+    assert tiff_size_um(data) == (641_350, 320_000)
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        page = tiff.pages.first
+        tags = page.tags
+        assert (int(page.photometric), tags["InkSet"].value) == (5, 2)
+        assert (tags["NumberOfInks"].value, page.samplesperpixel) == (inks, inks)
+        assert tags["InkNames"].value.rstrip("\0").split("\0") == names[:inks]
+        assert "ExtraSamples" not in tags
+        samples = page.asarray().reshape(96, 96, inks)
+    assert np.array_equal(samples, np.stack(own, axis=-1) * np.uint8(255))
+
+
+@pytest.mark.skipif(shutil.which("tiffinfo") is None, reason="libtiff's tools are not installed")
+def test_libtiff_reads_the_separations(
+    separation: Separation, names: list[str], tmp_path: Path
+) -> None:
+    """libtiff decodes every strip and names the inks."""
+    path = tmp_path / "separations.tif"
+    path.write_bytes(write_separated_tiff(pack(masks(separation)), names, SIZE))
+    done = subprocess.run(["tiffinfo", "-d", str(path)], capture_output=True, text=True, check=True)
+    assert f"Ink Names: {', '.join(names)}" in done.stdout
+    assert f"NumberOfInks: {len(names)}" in done.stdout
+    assert "Photometric Interpretation: separated" in done.stdout
+
+
+def test_a_changed_plate_is_noticed(separation: Separation, names: list[str]) -> None:
+    """The read-back compares pixels, not only sizes."""
+    plates = masks(separation)
+    data = write_separated_tiff(pack(plates), names, SIZE)
+    assert separations_kept(data, pack(plates))
+    plates[2] = plates[2].copy()
+    plates[2][95, 95] ^= True
+    assert not separations_kept(data, pack(plates))
+    assert not separations_kept(data, pack(plates[:-1]))
+
+
+def test_layers_stack_up_to_the_picture(
+    separation: Separation, names: list[str], tmp_path: Path
+) -> None:
+    """A layer per ink by its name; laid over each other they are the flat picture of the file."""
+    data = write_layered_tiff(separation.index_map, separation.palette, SIZE, names=names)
+    assert data == write_layered_tiff(separation.index_map, separation.palette, SIZE, names=names)
+    assert tiff_size_um(data) == (641_350, 320_000)
+    flat = separation.palette.paint(separation.index_map)
+    with Image.open(io.BytesIO(data)) as picture:
+        assert np.array_equal(np.asarray(picture), flat)
+    path = tmp_path / "layers.tif"
+    path.write_bytes(data)
+    layers = psdtags.TiffImageSourceData.fromtiff(path).layers
+    assert [layer.name for layer in layers] == names
+    stacked = np.zeros_like(flat)
+    for layer in layers:
+        box = layer.rectangle
+        part = stacked[box.top : box.bottom, box.left : box.right]
+        pixels = layer.asarray()
+        part[pixels[..., 3] == 255] = pixels[pixels[..., 3] == 255][..., :3]
+    assert np.array_equal(stacked, flat)
+
+
+def test_layers_have_a_bound(separation: Separation, names: list[str]) -> None:
+    """Every layer is held whole, so a large file is refused and not tried."""
+    side = int(LAYERED_PIXELS_MAX**0.5) + 1
+    large = np.broadcast_to(np.uint8(0), (side, side))
+    with pytest.raises(Rejected) as caught:
+        write_layered_tiff(large, separation.palette, SIZE, names=names)
+    assert caught.value.limit == f"{LAYERED_PIXELS_MAX} px"
