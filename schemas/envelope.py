@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Header = tuple[str, bytes]
 
 CONTENT_TYPE: Final = b"application/avro"
+TRACE_HEADER: Final = "traceparent"
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context; anything else is left out of the headers."""
 
@@ -41,7 +42,7 @@ def headers_of(record: Record, *, source: str, happened_at: datetime | None = No
     headers.append(("content-type", CONTENT_TYPE))
     trace = traceparent_of(record)
     if trace and TRACEPARENT.fullmatch(trace):
-        headers.append(("traceparent", trace.encode()))
+        headers.append((TRACE_HEADER, trace.encode()))
     return headers
 
 

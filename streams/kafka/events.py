@@ -1,7 +1,6 @@
-"""Records into outputs: topic, key, CloudEvents headers, framed Avro; and back.
+"""Records into outputs: topic, envelope, framed Avro; and back.
 
-Headers follow the CloudEvents 1.0.2 Kafka binding in binary mode: `ce_id` is the derived event id,
-so a repeated event is the same event for any consumer.
+The envelope (key, CloudEvents headers) is `schemas.envelope`, the one that the client writes too.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from schemas import records, topics
+from schemas import envelope, records, topics
 from schemas.codec import Codec
 from streams.kafka.message import Message, Output
 
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from schemas.records import Record
 
 R = TypeVar("R", bound="Record")
-
-CONTENT_TYPE: Final = b"application/avro"
-TRACEPARENT: Final = "traceparent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +32,9 @@ class Events:
         name = topic or _TOPIC_OF[type(record)].name
         return Output(
             topics.prefixed(self.prefix, name),
-            key_of(record).encode(),
+            envelope.key_of(record).encode(),
             self.codec.encode(record),
-            self._headers(record),
+            tuple(envelope.headers_of(record, source=self.source)),
         )
 
     def record(self, message: Message, kind: type[R]) -> R:
@@ -48,52 +44,6 @@ class Events:
     def name_of(self, message: Message) -> str:
         """Topic of a message without the installation's prefix."""
         return topics.unprefixed(self.prefix, message.place.topic)
-
-    def _headers(self, record: Record) -> tuple[tuple[str, bytes | None], ...]:
-        headers: tuple[tuple[str, bytes | None], ...] = (
-            ("ce_specversion", b"1.0"),
-            ("ce_id", event_id_of(record).encode()),
-            ("ce_source", self.source.encode()),
-            ("ce_type", f"heddle.{type(record).__name__}".encode()),
-            ("content-type", CONTENT_TYPE),
-        )
-        trace = traceparent_of(record)
-        return (*headers, (TRACEPARENT, trace.encode())) if trace else headers
-
-
-def key_of(record: Record) -> str:
-    """The record key: request id, worker incarnation, tenant or book entry, by record."""
-    match record:
-        case records.UsageMeasured():
-            return record.incarnation
-        case records.TenantChanged():
-            return record.tenant
-        case records.RegistryChanged(kind="alias-moved"):
-            return f"{record.family}/{record.epoch}"
-        case records.RegistryChanged():
-            return f"{record.family}@{record.version}"
-        case (
-            records.PatternRouted()
-            | records.TileGenerated()
-            | records.AssetPublished()
-            | records.PatternFailed()
-        ):
-            return record.pattern.request_id
-        case _:
-            return record.request_id
-
-
-def event_id_of(record: Record) -> str:
-    """The event's id; a request, which its producer does not name, is named by its request id."""
-    if isinstance(record, records.PatternRequested):
-        return record.request_id
-    return record.event_id
-
-
-def traceparent_of(record: Record) -> str | None:
-    """The W3C trace context that travels with a pattern, where there is one."""
-    pattern = getattr(record, "pattern", record)
-    return getattr(pattern, "traceparent", None)
 
 
 _TOPIC_OF: Final = {

@@ -6,9 +6,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from schemas.envelope import TRACE_HEADER, traceparent_of
 from schemas.errors import Deadly, Rejected
 from schemas.topics import topic_of
-from streams.kafka.events import TRACEPARENT, traceparent_of
 from streams.tracing import Hop, trace_id
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def about(message: Message) -> dict[str, Any]:
     request_id = request_of(message)
     return {
         "request_id": request_id,
-        "trace_id": trace_id(request_id, message.header(TRACEPARENT)),
+        "trace_id": trace_id(request_id, message.header(TRACE_HEADER)),
         "topic": message.place.topic,
         "partition": message.place.partition,
         "offset": message.place.offset,
@@ -73,7 +73,7 @@ class Hops:
                 kind=topic.record.__name__,
                 request_id=request_of(message),
                 pattern_id=pattern.pattern_id if pattern is not None else "",
-                traceparent=travels or message.header(TRACEPARENT) or "",
+                traceparent=travels or message.header(TRACE_HEADER) or "",
                 outcome=outcome,
                 field=refused.field if refused is not None else "",
                 attempts=flight.attempts,

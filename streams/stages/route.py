@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Final
 from assets import keys
 from assets.manifest import recall, settle
 from schemas import names, topics
-from schemas.envelope import TRACEPARENT as W3C
+from schemas.envelope import TRACE_HEADER, TRACEPARENT
 from schemas.errors import Conflict, Rejected
 from schemas.plain import from_plain, to_plain
 from schemas.records import Pattern, PatternRequested
-from streams.kafka.events import TRACEPARENT
 from streams.stages.decide import House, decide, routed
 from streams.stages.refusal import before_split, failure_output, time_of
 
@@ -95,8 +94,8 @@ class Route:
 
     def _traced(self, request: PatternRequested, message: Message) -> PatternRequested:
         """A trace context that came as a header alone travels on with the patterns."""
-        header = None if request.traceparent else message.header(TRACEPARENT)
-        if header is None or not W3C.fullmatch(header):
+        header = None if request.traceparent else message.header(TRACE_HEADER)
+        if header is None or not TRACEPARENT.fullmatch(header):
             return request
         return replace(request, traceparent=header)
 
