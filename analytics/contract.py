@@ -32,7 +32,28 @@ VIEWS: Final = (
     "daily_machines",
     "daily_latency",
 )
+TENANT_VIEWS: Final = (
+    "patterns",
+    "stage_latency",
+    "costs",
+    "acceptance",
+    "requests",
+    "refusals",
+    "verdicts",
+    "quarantine",
+    "daily_patterns",
+    "daily_costs",
+    "daily_latency",
+)
+"""Those with a column `tenant`, which is what a tenant's own reader sees, cut to that tenant."""
 FACTS: Final = ("facts_machines", "facts_costs", "facts_patterns", "facts_latency")
 """What the engine makes anew on a timer, in the order in which one needs the other."""
+
+
+def tenant_reader(tenant: str) -> str:
+    """The user that sees one tenant's rows of `TENANT_VIEWS`, nothing else."""
+    return f"{READER}_{tenant}"
+
+
 SYSTEM_TABLES: Final = ("one", "settings", "databases", "tables", "columns")
 """What drivers read of `system` when they connect; the last three are cut to `VIEWS`."""

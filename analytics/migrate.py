@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"(?P<number>\d{4})_[a-z0-9_]+\.sql")
 _NOTES: Final = f"{DATABASE}.migrations"
-_CLUSTER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+CLUSTER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CREATED: Final = re.compile(
     r"^(?:CREATE (?:(?:DATABASE|TABLE|MATERIALIZED VIEW) IF NOT EXISTS|OR REPLACE VIEW)"
     r"|ALTER TABLE|DROP TABLE IF EXISTS) [\w.]+"
@@ -81,7 +81,7 @@ def rendered(statement: str, *, cluster: str = "") -> str:
     """
     if not cluster:
         return statement
-    if not _CLUSTER.fullmatch(cluster):
+    if not CLUSTER.fullmatch(cluster):
         raise Unusable(f"cluster {cluster!r} is no name: letters, digits, _ and - only")
     placed = _CREATED.sub(rf"\g<0> ON CLUSTER '{cluster}'", statement, count=1)
     if _REFRESHED.search(statement):

@@ -1,6 +1,6 @@
 """What the ledger costs at rest, per batch and per question.
 
-    python bench/ledger.py [--patterns 100000] [--seconds 10]
+    python -m bench.ledger [--patterns 100000] [--seconds 10] [--only-patterns]
 
 Starts a ledger of its own in a temporary folder and prints JSON lines: memory and CPU at rest,
 latency of SELECT 1 as writer and as reader (alone, and beside a heavy question), batches through
@@ -26,6 +26,7 @@ from typing import Any
 import psutil
 
 from analytics.ask import sql_of
+from analytics.contract import FACTS
 from analytics.link import Address, Link
 from analytics.prices import read_prices
 from analytics.sink import Sink
@@ -34,36 +35,49 @@ from tests.services.ledger_child import READER_PASSWORD, WRITER_PASSWORD, Ledger
 from tests.unit.analytics import events
 
 HEAVY = "SELECT count() FROM system.settings a, system.settings b, system.columns c"
+REPLAYED_MAX = 500_000
+"""Patterns that are written again to see that no fact changes."""
+CHUNK_ROWS_MAX = 1_000_000
+"""Of one made-up insert: each is one statement with a time limit."""
+PATTERN_ID = "lower(hex(sipHash128(number)))"
 MADE_UP = {
-    "raw_routed": """INSERT INTO raw_routed (request_id, ordinal, variations, tenant, tier, model,
-        version, recipe, arm, requested_at, event_id, _timestamp)
-        SELECT {pattern}, concat('r', request_id), requested_at + 1 FROM numbers({n})""",
-    "raw_published": """INSERT INTO raw_published (request_id, ordinal, variations, tenant, tier,
-        model, version, recipe, arm, requested_at, event_id, generated_at, published_at, attempt)
-        SELECT {pattern}, concat('p', request_id), requested_at + 5, requested_at + 9, 1
-        FROM numbers({n})""",
-    "raw_feedback": """INSERT INTO raw_feedback (request_id, ordinal, tenant, kind, happened_at,
-        event_id) SELECT toString(number), 1, concat('tenant', toString(number % 50)),
-        ['accepted', 'rejected'][number % 7 % 2 + 1],
-        toDateTime64('2026-06-01 00:00:00', 3, 'UTC') + number, concat('f', toString(number))
-        FROM numbers(intDiv({n} * 6, 10))""",
-    "usage_parts": """INSERT INTO usage_parts (request_id, ordinal, attempt, event_id, forward,
-        part, duration_us, started_at, price_id, price_per_hour, currency, stage, device)
-        SELECT toString(number), 1, 1, concat('u', toString(intDiv(number, 8))), 1, number % 8,
-        2000000 + number % 1000, toDateTime64('2026-01-01 00:00:04', 3, 'UTC') + number, 'cpu-2026',
-        0.048, 'EUR', 'generate', 'cpu' FROM numbers({n})""",
-}
-PATTERN = """toString(number) AS request_id, 1 AS ordinal, 1 AS variations,
-    concat('tenant', toString(number % 50)) AS tenant,
-    ['draft', 'standard', 'premium'][number % 3 + 1] AS tier, 'swatch' AS model,
-    toString(number % 2) AS version, 'wallpaper' AS recipe, 'stable' AS arm,
-    toDateTime64('2026-01-01 00:00:00', 3, 'UTC') + number AS requested_at"""
+    # Table: its share of the patterns, and the rows.
+    "raw_published": (1.0, f"""INSERT INTO raw_published (request_id, ordinal, variations, tenant,
+        tier, model, version, recipe, arm, requested_at, event_id, generated_at, published_at,
+        attempt, files, files_bytes)
+        SELECT {PATTERN_ID} AS request_id, 1, 1, concat('tenant', toString(number % 50)),
+        ['draft', 'standard', 'premium'][number % 3 + 1], 'swatch', toString(number % 2),
+        'wallpaper', 'stable', toDateTime64('2026-01-01 00:00:00', 3, 'UTC') + number AS asked_at,
+        concat('p', request_id), asked_at + 5, asked_at + 9, 1, 5, 4000000
+        FROM numbers({{start}}, {{n}})"""),
+    "raw_feedback": (0.6, f"""INSERT INTO raw_feedback (request_id, ordinal, tenant, kind,
+        happened_at, event_id) SELECT {PATTERN_ID} AS request_id, 1,
+        concat('tenant', toString(number % 50)), ['accepted', 'rejected'][number % 7 % 2 + 1],
+        toDateTime64('2026-06-01 00:00:00', 3, 'UTC') + number, concat('f', request_id)
+        FROM numbers({{start}}, {{n}})"""),
+    "usage_shares": (1.0, f"""INSERT INTO usage_shares (request_id, ordinal, attempt, event_id,
+        duration_us, started_at, price_id, price_per_hour, currency, stage, pool, device)
+        SELECT {PATTERN_ID} AS request_id, 1, 1, concat('u', toString(intDiv(number, 8))),
+        2000000 + number % 1000, toDateTime64('2026-01-01 00:00:04', 3, 'UTC') + number,
+        'cpu-2026', 0.048, 'EUR', 'generate', 'small', 'cpu' FROM numbers({{start}}, {{n}})"""),
+}  # fmt: skip
+LOOK_UP = """SELECT outcome, verdict, cost FROM patterns
+    WHERE request_id = (SELECT lower(hex(sipHash128(toUInt64({number}))))) AND ordinal = 1"""
+DASHBOARD = """SELECT day, sum(daily_patterns.published) AS made, sum(daily_patterns.accepted) AS kept,
+    sum(daily_patterns.cost) AS spent FROM daily_patterns WHERE tenant = 'tenant7'
+    GROUP BY day ORDER BY day DESC LIMIT 30"""
+PER_ACCEPTED = """SELECT tier, model, version, sum(daily_patterns.cost) /
+    nullIf(sum(daily_patterns.accepted), 0) AS cost_per_accepted FROM daily_patterns
+    GROUP BY tier, model, version ORDER BY ALL"""
+ALL_FACTS = """SELECT sum(cityHash64(day, tenant, tier, version, patterns, published, judged,
+    accepted, machine_us, toString(cost))) FROM daily_patterns"""
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patterns", type=int, default=100_000)
+    parser.add_argument("--only-patterns", action="store_true", help="skip rest and batches")
     parser.add_argument("--seconds", type=float, default=10.0, help="of rest")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="heddle-bench-ledger-"))
@@ -71,7 +85,11 @@ def main() -> None:
         began = time.perf_counter()
         with running(folder / "data") as ledger:
             say("start", seconds=time.perf_counter() - began)
-            measure(ledger, options.patterns, options.seconds)
+            if options.only_patterns:
+                with linked(ledger, "writer") as writer, linked(ledger, "reader") as reader:
+                    on_patterns(writer, reader, options.patterns)
+            else:
+                measure(ledger, options.patterns, options.seconds)
     finally:
         shutil.rmtree(folder)
 
@@ -151,20 +169,53 @@ def quietly(link: Link) -> None:
 
 
 def on_patterns(writer: Link, reader: Link, patterns: int) -> None:
-    """Fill the tables through their views, then ask."""
-    for table, sql in MADE_UP.items():
-        began = time.perf_counter()
-        writer.execute(sql.replace("{n}", str(patterns)).replace("{pattern}", PATTERN))
-        seconds = time.perf_counter() - began
-        say("fill", table=table, rows_per_second=patterns / seconds, seconds=seconds)
-    look_up = "SELECT outcome, cost FROM patterns WHERE tenant = 'tenant7' AND request_id = '7'"
-    asked = {"look-up": look_up}
-    for name in ("cost_per_pattern_by_tier", "latency_by_stage", "acceptance_by_model"):
+    """Fill the tables through their views, then ask; then everything again, and ask whether."""
+    fill(writer, patterns)
+    refresh(writer)
+    asked = {
+        "look-up": LOOK_UP.replace("{number}", "7"),
+        "dashboard": DASHBOARD,
+        "cost per accepted": PER_ACCEPTED,
+    }
+    for name in ("cost_per_pattern_by_tier", "latency_by_stage", "bill_by_tenant"):
         asked[name] = sql_of(name)
     for name, sql in asked.items():
-        say("question", name=name, patterns=patterns, **times(partial(reader.rows, sql), 5))
+        question(reader, name, sql, patterns)
     sql = "SELECT sum(bytes_on_disk) FROM system.parts WHERE database = 'heddle' AND active"
     say("on disk", bytes_per_pattern=writer.rows(sql)[1][0][0] / patterns)
+    before = reader.rows(ALL_FACTS)[1]
+    fill(writer, min(patterns, REPLAYED_MAX))
+    refresh(writer)
+    say("replayed", patterns=min(patterns, REPLAYED_MAX), same=reader.rows(ALL_FACTS)[1] == before)
+
+
+def fill(writer: Link, patterns: int) -> None:
+    """Made-up rows, a million at a time."""
+    for table, (share, sql) in MADE_UP.items():
+        began, rows = time.perf_counter(), int(patterns * share)
+        for start in range(0, rows, CHUNK_ROWS_MAX):
+            count = min(CHUNK_ROWS_MAX, rows - start)
+            writer.execute(sql.replace("{start}", str(start)).replace("{n}", str(count)))
+        seconds = time.perf_counter() - began
+        say("fill", table=table, rows=rows, rows_per_second=rows / seconds, seconds=seconds)
+
+
+def refresh(writer: Link) -> None:
+    """The daily facts anew, as the engine makes them by itself."""
+    for name in FACTS:
+        writer.execute(f"SYSTEM WAIT VIEW {name}")
+        began = time.perf_counter()
+        writer.execute(f"SYSTEM REFRESH VIEW {name}")
+        writer.execute(f"SYSTEM WAIT VIEW {name}")
+        say("refresh", facts=name, seconds=time.perf_counter() - began)
+
+
+def question(reader: Link, name: str, sql: str, patterns: int) -> None:
+    """Times of one question; a refusal is a figure too."""
+    try:
+        say("question", name=name, patterns=patterns, **times(partial(reader.rows, sql), 3))
+    except HeddleError as error:
+        say("question", name=name, patterns=patterns, refused=str(error)[:200])
 
 
 @contextmanager

@@ -55,13 +55,17 @@ def _schema(settings: Settings, stop: threading.Event) -> int:
 
 def _ledger(settings: Settings, stop: threading.Event) -> int:
     from analytics.endpoint.limits import Limits as LedgerLimits  # noqa: PLC0415
+    from analytics.endpoint.question import Passwords, read_tenants  # noqa: PLC0415
     from analytics.endpoint.server import serve  # noqa: PLC0415
 
     serve(
         data_folder=Path(settings["STACK"]).resolve() / "ledger",
         port=settings.whole("LEDGER_PORT", lowest=1),
-        writer_password=settings.required("LEDGER_WRITER_PASSWORD"),
-        reader_password=settings.required("LEDGER_READER_PASSWORD"),
+        passwords=Passwords(
+            writer=settings.required("LEDGER_WRITER_PASSWORD"),
+            reader=settings.required("LEDGER_READER_PASSWORD"),
+            tenants=read_tenants(settings["LEDGER_TENANTS"]),
+        ),
         limits=LedgerLimits(),
         stop=stop,
     )

@@ -65,6 +65,17 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(name="LEDGER_URL", default="", meaning="ClickHouse over HTTP, embedded or a server"),
     Setting(name="LEDGER_WRITER_PASSWORD", default="", meaning="Of heddle_writer", secret=True),
     Setting(name="LEDGER_READER_PASSWORD", default="", meaning="Of heddle_reader", secret=True),
+    Setting(
+        name="LEDGER_USER",
+        default="heddle_reader",
+        meaning="As whom commands ask the ledger; heddle_reader_TENANT sees that tenant alone",
+    ),
+    Setting(
+        name="LEDGER_TENANTS",
+        default="",
+        meaning="Passwords of readers who see one tenant: tenant=password, one a line or by commas",
+        secret=True,
+    ),
     Setting(name="PRICES", default="", meaning="Price book, TOML; examples/prices.toml when empty"),
     Setting(name="LEDGER_PORT", default="8123", meaning="Port that `heddle run ledger` opens"),
     Setting(name="SCHEMA_URL", default="", meaning="The schema endpoint of this installation"),

@@ -234,13 +234,11 @@ CREATE OR REPLACE VIEW heddle.daily_latency (
     p95_s Float64 COMMENT 'Seconds; 95 of 100 patterns took less, to about one in a hundred',
     p99_s Float64 COMMENT 'Seconds; 99 of 100 patterns took less',
     max_s Float64 COMMENT 'Seconds of the slowest',
-    digest AggregateFunction(quantilesTDigest(0.5, 0.95, 0.99), Float32)
-        COMMENT 'Milliseconds; quantilesTDigestMerge(0.5, 0.95, 0.99)(digest) over any rows',
     refreshed_at DateTime64(3, 'UTC') COMMENT 'When these facts were made, UTC; freshness'
 ) AS
 SELECT
     day, tenant, tier, stage, patterns, finalizeAggregation(digest)[1] / 1000 AS p50_s,
     finalizeAggregation(digest)[2] / 1000 AS p95_s, finalizeAggregation(digest)[3] / 1000 AS p99_s,
-    assumeNotNull(max_ms) / 1000 AS max_s, digest, refreshed_at
+    assumeNotNull(max_ms) / 1000 AS max_s, refreshed_at
 FROM heddle.facts_latency
 COMMENT 'One row per day of request, tenant, tier and stage. Fresh to half a minute';

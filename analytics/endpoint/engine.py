@@ -106,7 +106,8 @@ class Handle:
 
     def texts(self, sql: str, params: Mapping[str, str] | None = None) -> list[list[str]]:
         """Rows of strings; cells as TabSeparated writes them."""
-        answer = self.run(sql, form="TSV", params=params).bytes().decode()
+        # A constant in a query tree may be any bytes.
+        answer = self.run(sql, form="TSV", params=params).bytes().decode(errors="replace")
         return [line.split("\t") for line in answer.splitlines()]
 
 

@@ -9,6 +9,9 @@ The embedded engine has no users, so the endpoint is the guard. In order:
 3. the resolved tree must hold no table but the allowed ones.
 
 Beneath it lies the handle itself: limits, filters on `system`, then readonly=1 (`session`).
+A tenant's reader has fewer views, and a filter on each of them: the engine adds it wherever the
+view is named, under whatever alias, in subqueries and joins too, before any expression of the
+question.
 The readonly setting alone is not enough, all seen on chDB 26.9: it lets `SELECT ... INTO OUTFILE`
 write files, `file('/etc/passwd')` as a scalar function read them, `merge()` pass every table filter
 and KILL QUERY run.
@@ -20,15 +23,16 @@ import re
 import time
 from typing import TYPE_CHECKING, Final
 
-from analytics.contract import DATABASE, SYSTEM_TABLES, VIEWS
+from analytics.contract import DATABASE, SYSTEM_TABLES, TENANT_VIEWS, VIEWS
 
 from .engine import escaped
 from .faults import ACCESS_DENIED, BAD_ARGUMENTS, fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
     from .engine import Engine, Handle
+    from .question import Question
 
 _FORMAT: Final = re.compile(r"\s*\bFORMAT (\w+)$")
 _OUTFILE: Final = re.compile(r"^\s*INTO OUTFILE\b", re.MULTILINE)
@@ -80,8 +84,8 @@ class Guard:
         with engine.handle() as handle:
             self._functions = _safe_functions(handle)
             self._aggregates = re.compile(f"(?:{_aggregates(handle)}){_COMBINATORS}", re.ASCII)
-        self._tables = {f"{DATABASE}.{view}" for view in VIEWS}
-        self._tables |= {f"system.{table}" for table in SYSTEM_TABLES}
+        self._tables = _tables(VIEWS)
+        self._tenants_tables = _tables(TENANT_VIEWS)
         self._look()
 
     def _look(self) -> None:
@@ -93,26 +97,23 @@ class Guard:
             self._databases = {row[0] for row in handle.texts("SELECT name FROM system.databases")}
         self._looked_s = time.monotonic()
 
-    def checked(self, handle: Handle, sql: str, params: Mapping[str, str]) -> str:
+    def checked(self, handle: Handle, sql: str, question: Question) -> str:
         """The text to run in place of `sql`. Raises Fault where the reader may not ask it."""
+        params = question.params
         self._look()
         text = _rewritten(handle, sql)
         ending = _FORMAT.search(text)
         body = text[: ending.start()] if ending else text
         if catalogue := _CATALOGUE.fullmatch(body):
-            self._check_catalogue(catalogue)
+            _check_catalogue(catalogue, views_of(question.tenant))
             return text
         self._check_text(body)
         tree = handle.texts(f"EXPLAIN QUERY TREE run_passes = 0 {body}", params)
         self._check_names(row[0] for row in tree)
         resolved = handle.texts(f"EXPLAIN QUERY TREE run_passes = 1 {body}", params)
-        self._check_tables(row[0] for row in resolved)
+        allowed = self._tenants_tables if question.tenant else self._tables
+        _check_tables((row[0] for row in resolved), allowed)
         return text
-
-    def _check_catalogue(self, found: re.Match[str]) -> None:
-        view = found["view"]
-        if view is not None and view not in VIEWS:
-            raise fault(ACCESS_DENIED, f"{view} is not a documented view")
 
     def _check_text(self, body: str) -> None:
         if not _SELECT.match(body):
@@ -145,27 +146,44 @@ class Guard:
         """Whether the name is an allowed table, or a column of one."""
         return ".".join(name.split(".")[:2]) in self._tables
 
-    def _check_tables(self, tree: Iterable[str]) -> None:
-        for line in tree:
-            if _TABLE_FUNCTION.match(line):
-                raise fault(ACCESS_DENIED, "table functions are not for readers")
-            if (table := _TABLE.match(line)) and table["name"] not in self._tables:
-                raise fault(ACCESS_DENIED, f"{table['name']} is not a documented view")
-
     def _is_safe(self, name: str) -> bool:
         return name.lower() in self._functions or self._aggregates.fullmatch(name) is not None
 
 
-def cut_to_views() -> str:
-    """The value of `additional_table_filters` that hides from `system` what readers cannot ask."""
-    views = ", ".join(f"''{view}''" for view in VIEWS)
+def views_of(tenant: str) -> tuple[str, ...]:
+    """What a tenant's reader may name; with no tenant, every reader."""
+    return TENANT_VIEWS if tenant else VIEWS
+
+
+def _tables(views: Iterable[str]) -> set[str]:
+    return {*(f"{DATABASE}.{view}" for view in views), *(f"system.{t}" for t in SYSTEM_TABLES)}
+
+
+def _check_catalogue(found: re.Match[str], views: Collection[str]) -> None:
+    view = found["view"]
+    if view is not None and view not in views:
+        raise fault(ACCESS_DENIED, f"{view} is not a documented view")
+
+
+def _check_tables(tree: Iterable[str], allowed: Collection[str]) -> None:
+    for line in tree:
+        if _TABLE_FUNCTION.match(line):
+            raise fault(ACCESS_DENIED, "table functions are not for readers")
+        if (table := _TABLE.match(line)) and table["name"] not in allowed:
+            raise fault(ACCESS_DENIED, f"{table['name']} is not a documented view")
+
+
+def cut_to_views(tenant: str) -> str:
+    """The value of `additional_table_filters`: what is to be seen of `system` and of views."""
+    views = ", ".join(f"''{view}''" for view in views_of(tenant))
     columns = f"database = ''{DATABASE}'' AND table IN ({views})"
     tables = f"database = ''{DATABASE}'' AND name IN ({views})"
     databases = f"name = ''{DATABASE}''"
-    return (
-        f"{{'system.tables': '{tables}', 'system.columns': '{columns}', "
-        f"'system.databases': '{databases}'}}"
-    )
+    filters = {"system.tables": tables, "system.columns": columns, "system.databases": databases}
+    if tenant:
+        # Of the letters of schemas.names.TENANT alone: nothing in it needs a second quoting.
+        filters |= {f"{DATABASE}.{view}": f"tenant = ''{tenant}''" for view in TENANT_VIEWS}
+    return "{" + ", ".join(f"'{name}': '{text}'" for name, text in filters.items()) + "}"
 
 
 def _rewritten(handle: Handle, sql: str) -> str:

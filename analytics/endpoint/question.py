@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from analytics.contract import DATABASE, READER, WRITER
+from analytics.contract import DATABASE, READER, WRITER, tenant_reader
+from schemas.errors import Unusable
+from schemas.names import TENANT
 
 from .faults import AUTHENTICATION_FAILED, BAD_ARGUMENTS, READONLY, fault
 
@@ -45,15 +47,19 @@ _READER_SETTINGS: Final = re.compile(
     r"|cast_string_to_dynamic_use_inference|use_query_condition_cache|max_block_size"
 )
 """Settings that shape an answer and reach nothing else. The overflow mode stays ours."""
+TENANTS_MAX: Final = 1_000
+"""Readers of one tenant each; every question compares its password with all of theirs."""
 _SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passwords:
-    """Of the two users."""
+    """Of the two users, and of those who see one tenant alone."""
 
     writer: str = field(repr=False)
     reader: str = field(repr=False)
+    tenants: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """By tenant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +78,8 @@ class Question:
     buffered: bool
     """The whole answer before its first byte, so that the headers can sum it up."""
     may_write: bool
+    tenant: str = ""
+    """The one whose rows alone may be seen; empty for whoever may see all."""
 
 
 def asked(
@@ -83,9 +91,10 @@ def asked(
     """
     pairs = parse_qsl(urlsplit(target).query, keep_blank_values=True, max_num_fields=500)
     given = dict(pairs)
-    role = _role(given, headers, passwords)
+    role, tenant = _who(given, headers, passwords)
     return Question(
         role=role,
+        tenant=tenant,
         sql=given.get("query", ""),
         database=given.get("database") or headers.get("x-clickhouse-database") or DATABASE,
         form=given.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
@@ -132,16 +141,40 @@ def _settings(given: Mapping[str, str]) -> dict[str, str]:
     return settings
 
 
-def _role(given: Mapping[str, str], headers: Mapping[str, str], passwords: Passwords) -> Role:
+def read_tenants(text: str) -> dict[str, str]:
+    """Passwords by tenant from `tenant=password`, one a line or comma-separated.
+
+    Raises Unusable, naming the entry by its number: the text is a secret.
+    """
+    found: dict[str, str] = {}
+    for number, entry in enumerate(re.split(r"[,\n]", text), 1):
+        if not entry.strip():
+            continue
+        tenant, _, password = entry.strip().partition("=")
+        if not TENANT.fullmatch(tenant) or not password or tenant in found:
+            raise Unusable(
+                f"passwords of tenants' readers, entry {number}: must be tenant=password, each once"
+            )
+        found[tenant] = password
+    if len(found) > TENANTS_MAX:
+        raise Unusable(f"passwords of tenants' readers: at most {TENANTS_MAX}")
+    return found
+
+
+def _who(
+    given: Mapping[str, str], headers: Mapping[str, str], passwords: Passwords
+) -> tuple[Role, str]:
+    """Role and tenant."""
     user, password = _credentials(given, headers)
-    known: tuple[tuple[Role, str, str], ...] = (
-        ("writer", WRITER, passwords.writer),
-        ("reader", READER, passwords.reader),
-    )
+    known: list[tuple[Role, str, str, str]] = [
+        ("writer", "", WRITER, passwords.writer),
+        ("reader", "", READER, passwords.reader),
+    ]
+    known += [("reader", one, tenant_reader(one), word) for one, word in passwords.tenants.items()]
     matches = [
-        role
-        for role, name, secret in known
-        # Both are always compared, in constant time.
+        (role, tenant)
+        for role, tenant, name, secret in known
+        # All are always compared, in constant time.
         if _same(user, name) & _same(password, secret)
     ]
     if not matches:

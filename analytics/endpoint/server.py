@@ -24,13 +24,13 @@ from .exchange import Exchange
 from .faults import Fault
 from .gauges import Gauges
 from .guard import Guard
-from .question import Passwords
 from .session import Sessions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .limits import Limits
+    from .question import Passwords
 
 LOG: Final = logging.getLogger("heddle.ledger")
 HOST: Final = "127.0.0.1"
@@ -111,8 +111,7 @@ def serve(
     *,
     data_folder: Path,
     port: int,
-    writer_password: str,
-    reader_password: str,
+    passwords: Passwords,
     limits: Limits,
     stop: threading.Event,
 ) -> None:
@@ -120,7 +119,7 @@ def serve(
 
     Raises Unusable: port taken, folder held by another process or written by a newer version.
     """
-    if not writer_password or not reader_password or writer_password == reader_password:
+    if not passwords.writer or not passwords.reader or passwords.writer == passwords.reader:
         raise Unusable("the ledger's writer and reader need two different passwords")
     _check_port(port)
     engine = Engine(data_folder, limits)
@@ -128,7 +127,6 @@ def serve(
         with engine.handle() as handle:
             applied = migrate(handle.texts)
         LOG.info("ledger opened, engine %s, %d migrations applied", engine.version, len(applied))
-        passwords = Passwords(writer=writer_password, reader=reader_password)
         _serve(Ledger(engine, passwords, limits), port, stop)
     finally:
         engine.close()

@@ -100,11 +100,13 @@ class Sessions:
         sql = _text(question.sql, body, bytes_max=self._limits.statement_bytes_max)
         handle.set({
             **reader_settings(question.settings, self._limits),
-            "additional_table_filters": cut_to_views(),
+            "additional_table_filters": cut_to_views(question.tenant),
+            # A filter must be through with a row before anything of the question sees it.
+            "short_circuit_function_evaluation": "force_enable",
             "allow_ddl": 0,
             "readonly": 1,
         })  # fmt: skip
-        return self._run(handle, question, self._guard.checked(handle, sql, question.params))
+        return self._run(handle, question, self._guard.checked(handle, sql, question))
 
     def _written(self, handle: Handle, question: Question, body: Iterable[bytes]) -> Answer:
         handle.set({

@@ -44,7 +44,7 @@ def ask_ledger(settings: Settings, question: str, **parameters: str) -> Answer:
 
     address = Address(
         url=settings.required("LEDGER_URL"),
-        user="heddle_reader",
+        user=settings.required("LEDGER_USER"),
         password=settings.required("LEDGER_READER_PASSWORD"),
     )
     return answer(address, question, parameters or None)

@@ -23,11 +23,13 @@ from typing import Any
 import clickhouse_connect
 
 from analytics.endpoint.limits import Limits
+from analytics.endpoint.question import Passwords
 from analytics.endpoint.server import serve
 from schemas.errors import Unusable
 
 WRITER_PASSWORD = "write-me"
 READER_PASSWORD = "read-me"
+TENANT_PASSWORDS = {"acme": "acme-only", "mill": "mill-only"}
 READY_S_MAX = 60
 
 
@@ -44,7 +46,9 @@ class Ledger:
 
     def client(self, role: str, **options: Any) -> Any:
         """The vendor's own client, unmodified."""
-        password = WRITER_PASSWORD if role == "writer" else READER_PASSWORD
+        known = {"writer": WRITER_PASSWORD, "reader": READER_PASSWORD}
+        known |= {f"reader_{tenant}": word for tenant, word in TENANT_PASSWORDS.items()}
+        password = known[role]
         return clickhouse_connect.get_client(
             host="127.0.0.1",
             port=self.port,
@@ -128,8 +132,9 @@ def main() -> int:
         serve(
             data_folder=Path(folder),
             port=int(port),
-            writer_password=WRITER_PASSWORD,
-            reader_password=READER_PASSWORD,
+            passwords=Passwords(
+                writer=WRITER_PASSWORD, reader=READER_PASSWORD, tenants=TENANT_PASSWORDS
+            ),
             limits=limits,
             stop=stop,
         )

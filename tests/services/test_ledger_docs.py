@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from analytics.access import access
 from analytics.ask import questions
 from analytics.contract import VIEWS
 from analytics.link import Address, Link
@@ -53,6 +54,13 @@ def test_what_is_rendered_for_a_cluster_is_sound_sql(writer: Link) -> None:
             text = rendered(statement, cluster="main")
             found = writer.rows("SELECT formatQuerySingleLine({text:String})", {"text": text})[1]
             assert "ON CLUSTER main" in found[0][0] or text.startswith("INSERT INTO")
+
+
+def test_what_is_rendered_for_access_is_sound_sql(writer: Link) -> None:
+    """The engine parses users, roles, quotas and policies, though it has none to run them on."""
+    for cluster in ("", "main"):
+        for text in access(["acme", "dye-works"], cluster=cluster):
+            writer.rows("SELECT formatQuerySingleLine({text:String})", {"text": text})
 
 
 def test_every_query_of_the_page_runs_as_reader(reader: Link) -> None:

@@ -9,9 +9,16 @@ import pytest
 
 from analytics.endpoint.faults import Fault, from_engine
 from analytics.endpoint.limits import Limits
-from analytics.endpoint.question import Passwords, Question, asked, reader_settings
+from analytics.endpoint.question import (
+    Passwords,
+    Question,
+    asked,
+    read_tenants,
+    reader_settings,
+)
+from schemas.errors import Unusable
 
-PASSWORDS = Passwords(writer="w", reader="r")
+PASSWORDS = Passwords(writer="w", reader="r", tenants={"acme": "a", "mill": "m"})
 
 
 def basic(user: str, password: str) -> dict[str, str]:
@@ -35,6 +42,11 @@ def test_the_three_ways_to_say_who_one_is() -> None:
     [
         {},
         basic("heddle_writer", "r"),
+        basic("heddle_reader_acme", "m"),
+        basic("heddle_reader_acme", "r"),
+        basic("heddle_reader", "a"),
+        basic("heddle_reader_", "r"),
+        basic("heddle_reader_nobody", "a"),
         basic("heddle_reader", "w"),
         basic("heddle_writer", ""),
         basic("", "w"),
@@ -99,3 +111,25 @@ def test_the_engines_errors_keep_number_and_name() -> None:
     assert fault.message == "Unknown table 'x'."
     assert from_engine("something else").code == 1002
     assert from_engine("").status == 500
+
+
+def test_a_tenants_reader_is_told_by_name_and_password() -> None:
+    """Each to its own tenant; nobody else has one."""
+    question = ask("/", basic("heddle_reader_mill", "m"))
+    assert (question.role, question.tenant, question.may_write) == ("reader", "mill", False)
+    assert ask("/", basic("heddle_reader", "r")).tenant == ""
+    assert ask("/", basic("heddle_writer", "w")).tenant == ""
+
+
+def test_passwords_of_tenants_are_read_from_lines_or_commas() -> None:
+    """A password may hold an equals sign; empty lines are none."""
+    assert read_tenants("acme=a=b\n\n mill=m ,loom=l") == {"acme": "a=b", "mill": "m", "loom": "l"}
+    assert read_tenants("") == {}
+
+
+@pytest.mark.parametrize("text", ["acme", "acme=", "=x", "a'c=x", "acme=x,acme=y", "Acme=x"])
+def test_a_wrong_entry_is_named_by_number_and_never_quoted(text: str) -> None:
+    """The text is a secret, and a tenant's name goes into a filter."""
+    with pytest.raises(Unusable, match=r"entry \d+") as refusal:
+        read_tenants(text)
+    assert text not in str(refusal.value).replace("tenant=password", "")

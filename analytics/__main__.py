@@ -1,0 +1,36 @@
+"""`python -m analytics ddl|access`: the SQL for a ClickHouse server, for its administrator to read.
+
+Nothing is run here: `record` brings the tables up to date by itself, with the writer's password.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from .access import access
+from .migrate import migrations, rendered
+
+
+def main() -> int:
+    """Print statements, each ended by a semicolon."""
+    parser = argparse.ArgumentParser(prog="python -m analytics", description=__doc__)
+    parser.add_argument("what", choices=("ddl", "access"))
+    parser.add_argument("--cluster", default="", help="replicated tables, everything ON CLUSTER")
+    parser.add_argument("--tenant", action="append", default=[], help="a tenant with a reader")
+    given = parser.parse_args()
+    if given.what == "access":
+        statements = access(given.tenant, cluster=given.cluster)
+    else:
+        statements = tuple(
+            rendered(statement, cluster=given.cluster)
+            for migration in migrations()
+            for statement in migration.statements
+        )
+    for statement in statements:
+        sys.stdout.write(f"{statement};\n\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

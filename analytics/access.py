@@ -1,0 +1,117 @@
+"""Who may read what on a ClickHouse server: users, roles, quotas, row policies. Pure.
+
+The embedded engine has no users, so there the endpoint is the guard (`endpoint/guard.py`); these
+statements say the same to a server, with the same figures. Views run with the writer's rights, so
+that readers need none on the tables behind them. Users are made without a way in (HOST NONE): a
+person gives them passwords. Run it after every migration: a view made anew forgets its definer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from schemas.errors import Unusable
+from schemas.names import TENANT
+
+from .contract import DATABASE, READER, TENANT_VIEWS, VIEWS, WRITER, tenant_reader
+from .endpoint.limits import Limits
+from .migrate import CLUSTER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+READERS: Final = "heddle_readers"
+"""Role of whoever may see every tenant."""
+QUESTIONS_AN_HOUR_MAX: Final = 10_000
+SECONDS_AN_HOUR_MAX: Final = 3_600
+_MADE: Final = re.compile(
+    r"^(?:CREATE|ALTER) (?:USER|ROLE|SETTINGS PROFILE|QUOTA|ROW POLICY|TABLE)"
+    r"(?: IF NOT EXISTS| OR REPLACE)? [\w.`-]+|^GRANT"
+)
+
+
+def access(tenants: Sequence[str] = (), *, cluster: str = "") -> tuple[str, ...]:
+    """Statements for an administrator, in order; each may run again. Raises Unusable on a name."""
+    for tenant in tenants:
+        if not TENANT.fullmatch(tenant):
+            raise Unusable(f"{tenant!r} is no tenant's name")
+    statements = [
+        *_users(tenants),
+        _profile(Limits()),
+        f"CREATE QUOTA OR REPLACE heddle_reader_quota KEYED BY user_name FOR INTERVAL 1 hour "
+        f"MAX queries = {QUESTIONS_AN_HOUR_MAX}, execution_time = {SECONDS_AN_HOUR_MAX} "
+        f"TO {', '.join([READERS, *map(_role, tenants)])}",
+        *(
+            f"ALTER TABLE {DATABASE}.{view} MODIFY SQL SECURITY DEFINER DEFINER = {WRITER}"
+            for view in VIEWS
+        ),
+        *_grants(READERS, VIEWS),
+        *_policies(tenants),
+    ]
+    return tuple(_placed(one, cluster) for one in statements)
+
+
+def _role(tenant: str) -> str:
+    return f"{READERS}_{tenant}".replace("-", "__")
+
+
+def _users(tenants: Iterable[str]) -> list[str]:
+    made = [f"CREATE USER IF NOT EXISTS {WRITER} HOST NONE",
+            f"GRANT SELECT, INSERT, CREATE, DROP TABLE, DROP VIEW, ALTER, TRUNCATE, OPTIMIZE, "
+            f"SYSTEM VIEWS ON {DATABASE}.* TO {WRITER}"]  # fmt: skip
+    pairs = [(READERS, READER), *((_role(one), tenant_reader(one)) for one in tenants)]
+    for role, user in pairs:
+        made += [
+            f"CREATE ROLE IF NOT EXISTS {role}",
+            f"CREATE USER IF NOT EXISTS `{user}` HOST NONE DEFAULT ROLE {role}",
+            f"GRANT {role} TO `{user}`",
+        ]
+    return made
+
+
+def _profile(limits: Limits) -> str:
+    settings = {
+        "max_execution_time": limits.read_s_max,
+        "max_memory_usage": limits.read_memory_bytes_max,
+        "max_threads": limits.read_threads_max,
+        "max_rows_to_read": limits.scanned_rows_max,
+        "max_result_rows": limits.result_rows_max,
+        "max_result_bytes": limits.result_bytes_max,
+    }
+    bounds = ", ".join(f"{name} = {value} MAX {value}" for name, value in settings.items())
+    return (
+        f"CREATE SETTINGS PROFILE OR REPLACE heddle_reader_limits SETTINGS {bounds}, "
+        f"readonly = 2, allow_ddl = 0 CONST TO {READERS}"
+    )
+
+
+def _grants(role: str, views: Iterable[str]) -> list[str]:
+    return [f"GRANT SELECT ON {DATABASE}.{view} TO {role}" for view in views]
+
+
+def _policies(tenants: Sequence[str]) -> list[str]:
+    """As soon as a view has one policy, whoever is named by none sees nothing of it."""
+    made = []
+    for view in TENANT_VIEWS:
+        place = f"ON {DATABASE}.{view} FOR SELECT"
+        made.append(
+            f"CREATE ROW POLICY OR REPLACE heddle_all {place} USING 1 TO {READERS}, {WRITER}"
+        )
+        made += [
+            f"CREATE ROW POLICY OR REPLACE {_role(one)} {place} USING tenant = '{one}' "
+            f"TO {_role(one)}"
+            for one in tenants
+        ]
+    for tenant in tenants:
+        made += _grants(_role(tenant), TENANT_VIEWS)
+        made.append(f"ALTER ROLE {_role(tenant)} SETTINGS PROFILE heddle_reader_limits")
+    return made
+
+
+def _placed(statement: str, cluster: str) -> str:
+    if not cluster:
+        return statement
+    if not CLUSTER.fullmatch(cluster):
+        raise Unusable(f"cluster {cluster!r} is no name: letters, digits, _ and - only")
+    return _MADE.sub(rf"\g<0> ON CLUSTER '{cluster}'", statement, count=1)
