@@ -86,7 +86,7 @@ class Ink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Palette:
-    """Inks by falling coverage; index 0 is the ground. Never empty."""
+    """Inks by falling coverage of the tile they were found in; 0 is the ground. Never empty."""
 
     inks: tuple[Ink, ...]
 

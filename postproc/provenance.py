@@ -77,8 +77,10 @@ def _sealed(c2pa: Any, seal: Any, artefact: Artefact, claim: str) -> list[Artefa
             builder.set_no_embed()
         written = io.BytesIO()
         manifest = builder.sign(seal, artefact.media_type, io.BytesIO(artefact.data), written)
+    # The library also writes a PDF anew, with the same objects, and signs what it wrote.
+    whole = replace(artefact, data=written.getvalue())
     if not beside:
-        return [replace(artefact, data=written.getvalue())]
+        return [whole]
     name = artefact.display_name + ".c2pa"
     sidecar = replace(
         artefact,
@@ -87,7 +89,7 @@ def _sealed(c2pa: Any, seal: Any, artefact: Artefact, claim: str) -> list[Artefa
         display_name=name,
         data=bytes(manifest),
     )
-    return [artefact, sidecar]
+    return [whole, sidecar]
 
 
 def _claim(artefact: Artefact, digital_source: str, recipe_sha256: str) -> str:

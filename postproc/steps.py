@@ -13,6 +13,7 @@ from postproc.files import PrintSize
 from postproc.gates import colour_count_figure, tile_gates
 from postproc.likeness import fingerprint, nearest_figure
 from postproc.order import UM_PER_INCH, print_size
+from postproc.palette import with_coverage
 from postproc.plates import Separation, enlarge, index_of, separate
 from postproc.recipe import Step
 from postproc.seams import SeamLimits
@@ -99,9 +100,16 @@ def ink(work: Work, step: Step) -> None:
     clients = work.order.locked or parse_swatches(step.text("locked"), viewing=step.text("viewing"))
     if clients:
         separation, index_map = _lock(work, step, clients, (separation, index_map))
-    work.separation, work.index_map = separation, index_map
+    _keep(work, separation, index_map)
     work.pictures["flat"] = separation.palette.paint(index_map)
     work.figures.append(colour_count_figure(index_map, colours_max=colours_max))
+
+
+def _keep(work: Work, separation: Separation, index_map: Bytes) -> None:
+    """Take the map at print size, and say of each ink what it covers there."""
+    counted = with_coverage(separation.palette, index_map)
+    work.separation = Separation(counted, separation.index_map)
+    work.index_map = index_map
 
 
 def _lock(
@@ -157,7 +165,7 @@ def draw(work: Work, step: Step) -> None:
     flat = rasterise(work.svg, width_px=size.width_px, height_px=size.height_px, crisp=True)
     smooth = rasterise(work.svg, width_px=size.width_px, height_px=size.height_px)
     work.pictures = {"flat": flat, "traced": smooth}
-    work.index_map = index_of(flat, separation.palette)
+    _keep(work, separation, index_of(flat, separation.palette))
     work.seams.clear()
     work.trapped.clear()
     work.figures.append(_resolution_figure(size))

@@ -16,10 +16,10 @@ _BYTES_PER_MB: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """A shop's published limits; 0 where it states none."""
+    """A shop's published limits; 0, or no formats, where it states none."""
 
     source: str
-    media_types: tuple[str, ...]
+    media_types: tuple[str, ...] = ()
     megabytes_max: int = 0
     side_px_min: int = 0
     side_px_max: int = 0
@@ -48,7 +48,6 @@ VENDORS: Final[dict[str, Vendor]] = {
     ),
     "spoonflower": Vendor(
         source="support.spoonflower.com, articles 204277834",
-        media_types=(*_PICTURES, "image/tiff"),
         dpi_min=150,
     ),
 }
@@ -69,9 +68,10 @@ def vendor_figures(name: str, upload: Upload) -> list[Figure]:
     """Each limit that the shop states, as a gate."""
     vendor = VENDORS[name]
     sides = (upload.width_px, upload.height_px)
-    figures = [
-        exactly("vendor_format", float(upload.media_type in vendor.media_types), 1, where=name)
-    ]
+    figures = []
+    if vendor.media_types:
+        taken = float(upload.media_type in vendor.media_types)
+        figures.append(exactly("vendor_format", taken, 1, where=name))
     if vendor.megabytes_max:
         size_mb = upload.size_bytes / _BYTES_PER_MB
         figures.append(at_most("vendor_size", size_mb, vendor.megabytes_max, unit="MB", where=name))
