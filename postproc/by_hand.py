@@ -9,9 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
+import PIL
+import pyvips
+import tifffile
 from PIL import Image, ImageDraw
 
 from postproc.colour import Bytes, oklab_planes
@@ -88,10 +92,10 @@ def finish_picture(data: bytes, recipe: Recipe, order: Order) -> tuple[Finished,
     picture = decode_picture(data, field="picture")
     order.repeat.lattice.check_sides(picture.shape[1], picture.shape[0])
     done = finish(picture, recipe, order)
-    return done, manifest(done, order, source=data)
+    return done, manifest(done, order, source=data, recipe=recipe)
 
 
-def manifest(done: Finished, order: Order, *, source: bytes) -> bytes:
+def manifest(done: Finished, order: Order, *, source: bytes, recipe: Recipe) -> bytes:
     """Everything needed to make the files again and to check them, as JSON with sorted keys."""
     files = [
         {
@@ -109,6 +113,7 @@ def manifest(done: Finished, order: Order, *, source: bytes) -> bytes:
             "name": done.recipe_name,
             "version": done.recipe_version,
             "sha256": done.recipe_hash,
+            "canonical": json.loads(recipe.canonical()),
         },
         "repeat": {
             "lattice": order.repeat.lattice.name,
@@ -116,11 +121,29 @@ def manifest(done: Finished, order: Order, *, source: bytes) -> bytes:
             "height_um": order.repeat.height_um,
         },
         "palette_max": order.palette_max,
+        "design": order.design,
+        "locked": [asdict(swatch) for swatch in order.locked],
+        "lock_delta_e_max": order.lock_delta_e_max,
+        "colourways": [asdict(colourway) for colourway in order.colourways],
+        "words": asdict(order.words) if order.words else None,
+        "press_profile_sha256": _digest_of(order.press_profile),
+        "network_sha256": _digest_of(order.network),
+        "signed": order.signer is not None,
+        "made_with": {
+            "libvips": ".".join(str(pyvips.version(part)) for part in range(3)),
+            "numpy": np.__version__,
+            "pillow": PIL.__version__,
+            "tifffile": tifffile.__version__,
+        },
         "fingerprint": done.fingerprint,
         "gates": [asdict(figure) for figure in done.figures],
         "files": files,
     }
     return (json.dumps(record, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _digest_of(path: Path | None) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path else None
 
 
 def picture_of(data: bytes, lattice: Lattice, *, field: str = "file") -> Bytes:

@@ -13,11 +13,13 @@ import pytest
 from PIL import Image
 
 from postproc.by_hand import check_file, finish_picture, picture_of, worst_stretch
+from postproc.colourways import Colourway
 from postproc.decode import decode_picture
 from postproc.finish import Order, repeat_of
 from postproc.lattice import HALF_DROP, STRAIGHT
-from postproc.recipe import shipped_recipe
+from postproc.recipe import parse_recipe, shipped_recipe
 from postproc.sizes import parse_length_um, parse_size_um
+from postproc.swatches import Swatch, parse_swatches
 from schemas.errors import MissingPart, Rejected
 
 
@@ -110,6 +112,48 @@ def test_finishing_by_hand_writes_a_manifest(periodic: Any) -> None:
     sums = {hashlib.sha256(artefact.data).hexdigest() for artefact in done.artefacts}
     assert {file["sha256"] for file in record["files"]} == sums
     assert len(record["gates"]) == len(done.figures)
+
+
+def test_a_manifest_makes_the_files_again(periodic: Any) -> None:
+    """Recipe, colours and sizes from the manifest alone, and the tile: the same checksums."""
+    data = png(periodic(HALF_DROP, seed=4))
+    night = Colourway(name="night", swatches=parse_swatches("#101018, #e8e4d0, #a04020, #40502c"))
+    order = Order(
+        repeat=repeat_of("half-drop", 100_000, 100_000),
+        locked=parse_swatches("navy 20 5 -30, chalk 95 0 5, madder 40 55 30"),
+        colourways=(night,),
+        refuse=False,
+    )
+    record = json.loads(finish_picture(data, shipped_recipe("textile-digital"), order)[1])
+    written = record["recipe"]["canonical"]
+    steps = "".join(
+        "[[step]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in step.items())
+        for step in written["steps"]
+    )
+    head = f"name = {json.dumps(written['name'])}\nversion = {written['version']}\n"
+    recipe = parse_recipe(head + steps, source="manifest")
+    assert recipe.hash() == record["recipe"]["sha256"]
+
+    def swatches(listed: list[dict[str, Any]]) -> tuple[Swatch, ...]:
+        return tuple(
+            Swatch(name=s["name"], lab=tuple(s["lab"]), rgb=tuple(s["rgb"])) for s in listed
+        )
+
+    repeat = record["repeat"]
+    again = Order(
+        repeat=repeat_of(repeat["lattice"], repeat["width_um"], repeat["height_um"]),
+        palette_max=record["palette_max"],
+        design=record["design"],
+        locked=swatches(record["locked"]),
+        colourways=tuple(
+            Colourway(name=c["name"], swatches=swatches(c["swatches"]))
+            for c in record["colourways"]
+        ),
+        refuse=False,
+    )
+    made = finish_picture(data, recipe, again)[0]
+    sums = [hashlib.sha256(artefact.data).hexdigest() for artefact in made.artefacts]
+    assert sums == [file["sha256"] for file in record["files"]]
 
 
 @pytest.mark.parametrize(
