@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from training import wishes
 from training.model import TILE_PX
 from training.sheet import save_sheet, swatch_sheet
 
@@ -31,6 +33,14 @@ def parser() -> argparse.ArgumentParser:
         ("export", "write the averaged model as a diffusers folder"),
     ):
         _run_options(commands.add_parser(name, help=text))
+    commands.add_parser("probe", help="train the probe that evaluation looks with")
+    measure = commands.add_parser("evaluate", help="measure a model, on held-out prompts")
+    measure.add_argument("--model", type=Path, default=DEFAULT_TARGET)
+    measure.add_argument("--json", type=Path, default=Path("evaluation.json"))
+    measure.add_argument("--grid", type=Path, help="also draw the grid of prompts, as PNG")
+    measure.add_argument("--held-out", type=int, default=96, help="captions, at most 960")
+    measure.add_argument("--steps", type=int, default=16)
+    measure.add_argument("--guidance", type=float, default=4.0)
     return top
 
 
@@ -42,6 +52,7 @@ def _run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--batch", type=int, default=32)
     command.add_argument("--steps", type=int, default=6000)
     command.add_argument("--minutes", type=float, default=60.0, help="of diffusion, at most")
+    command.add_argument("--compiled", action="store_true", help="fuse the UNet; needs g++")
     command.add_argument("--autoencoder-minutes", type=float, default=15.0)
     command.add_argument("--target", type=Path, default=DEFAULT_TARGET)
 
@@ -56,6 +67,10 @@ def main(arguments: list[str] | None = None) -> int:
     if given.command == "render":
         save_sheet(swatch_sheet(given.seed, TILE_PX), given.out)
         return 0
+    if given.command == "probe":
+        return _probe()
+    if given.command == "evaluate":
+        return _evaluate(given)
     # The heavy imports wait until they are needed.
     from training import course as stages  # noqa: PLC0415
     from training.export import Card  # noqa: PLC0415
@@ -70,7 +85,11 @@ def main(arguments: list[str] | None = None) -> int:
         plain,
         autoencode=replace(plain.autoencode, wall_s_max=given.autoencoder_minutes * 60),
         diffuse=replace(
-            plain.diffuse, batch=given.batch, steps=given.steps, wall_s_max=given.minutes * 60
+            plain.diffuse,
+            batch=given.batch,
+            steps=given.steps,
+            wall_s_max=given.minutes * 60,
+            compiled=given.compiled,
         ),
     )
     actions = {
@@ -81,6 +100,28 @@ def main(arguments: list[str] | None = None) -> int:
         "export": lambda: stages.ship(course, given.target, Card()),
     }
     logging.getLogger(__name__).info("%s: %s", given.command, actions[given.command]())
+    return 0
+
+
+def _probe() -> int:
+    from training import probe  # noqa: PLC0415
+
+    logging.getLogger(__name__).info("probe: %s", probe.train(probe.Plan()))
+    return 0
+
+
+def _evaluate(given: argparse.Namespace) -> int:
+    from training import evaluate, probe  # noqa: PLC0415
+    from training.draw import Drawer  # noqa: PLC0415
+
+    plan = evaluate.Plan(
+        held_out=min(max(given.held_out, 1), 960), steps=given.steps, guidance=given.guidance
+    )
+    report = evaluate.evaluate(Drawer.load(given.model), probe.load(), plan)
+    given.json.write_text(json.dumps(report.figures, indent=2) + "\n", encoding="utf-8")
+    if given.grid:
+        save_sheet(report.grid, given.grid, columns=wishes.GRID_COLUMNS, cell_px=160)
+    logging.getLogger(__name__).info("%s", report.figures)
     return 0
 
 

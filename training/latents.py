@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,6 +56,26 @@ class ShardPlan:
     device: str = "cpu"
 
 
+def shard_labels(index: int, plan: ShardPlan) -> list[list[int]]:
+    """The labels of a shard, known from its index alone, drawn or not."""
+    return [
+        label(replace(member, scale=scale))
+        for members, scale in _shard_members(index, plan)
+        for member in members
+    ]
+
+
+def _shard_members(index: int, plan: ShardPlan) -> Iterator[tuple[list[render.Swatch], str]]:
+    """The shard's swatches, group by group, and the scale that each group is labelled with."""
+    generator = torch.Generator().manual_seed(1000 + index)
+    for _ in range(plan.tiles // GROUP_TILES):
+        group = render.draw_group(generator)
+        scale = group[1]
+        if plan.tile_px < TILE_PX:
+            group, scale = _half_tile_group(generator)
+        yield [render.draw_swatch(group, generator) for _ in range(GROUP_TILES)], scale
+
+
 def write_shard(
     model: AutoencoderKL, wrap: Wrap, folder: Path, *, index: int, plan: ShardPlan
 ) -> None:
@@ -67,17 +88,11 @@ def write_shard(
     if path.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    generator = torch.Generator().manual_seed(1000 + index)
     latents: list[Tensor] = []
     labels: list[list[int]] = []
-    for _ in range(plan.tiles // GROUP_TILES):
-        group = render.draw_group(generator)
-        scale = group[1]
-        if plan.tile_px < TILE_PX:
-            group, scale = _half_tile_group(generator)
-        members = [render.draw_swatch(group, generator) for _ in range(GROUP_TILES)]
+    for members, scale in _shard_members(index, plan):
         tiles = render.render(members, plan.tile_px, device=plan.device)
-        latents.append(encode(model, wrap, tiles, group[2]).to("cpu", torch.float16))
+        latents.append(encode(model, wrap, tiles, members[0].lattice).to("cpu", torch.float16))
         labels.extend(label(replace(member, scale=scale)) for member in members)
     draft = path.with_suffix(".draft")
     packed = {
