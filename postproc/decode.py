@@ -42,7 +42,8 @@ def decode_picture(
         raise _refusal(f"is {len(data)} bytes", field, f"{INPUT_BYTES_MAX} bytes")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of what it mends; what it cannot mend is an error below.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=formats) as picture:
                 _check_size(picture.size, field, pixels_max, side_px_min)
                 if getattr(picture, "n_frames", 1) != 1:

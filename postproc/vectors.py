@@ -28,7 +28,13 @@ from schemas.errors import MissingPart, Rejected, Transient
 VECTOR_BYTES_MAX: Final = 64 << 20
 GHOSTSCRIPT_S_MAX: Final = 120
 ASPECT_MAX: Final = 64
+PAGE_PT_MAX: Final = 14_400
+"""Five metres: where PDF itself ended for long."""
 _POINTS_PER_INCH: Final = 72
+SIZED_PX: Final = 4096
+"""Pixels of the longer side from which a page's size is read."""
+SHAPES_MAX: Final = 100_000
+_XLINK_HREF: Final = "{http://www.w3.org/1999/xlink}href"
 _NUMBER: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)")
 
 
@@ -45,7 +51,10 @@ def draw_vector(data: bytes, lattice: Lattice, *, width_px: int, field: str = "f
     width_px = lattice.even_side(width_px, "width")
     if data.lstrip().startswith(b"%PDF"):
         return _draw_pdf(data, lattice, width_px, field)
-    return _draw_svg(data, lattice, width_px, field)
+    try:
+        return _draw_svg(data, lattice, width_px, field)
+    except RecursionError as error:
+        raise Rejected("the SVG is nested too deep", field=field, limit="fewer levels") from error
 
 
 def _draw_svg(data: bytes, lattice: Lattice, width_px: int, field: str) -> Bytes:
@@ -55,6 +64,8 @@ def _draw_svg(data: bytes, lattice: Lattice, width_px: int, field: str) -> Bytes
         root = ET.fromstring(data)  # noqa: S314 - entities were refused
     except ET.ParseError as error:
         raise Rejected("the SVG cannot be read", field=field, limit="well-formed XML") from error
+    if _shapes(root, field) > SHAPES_MAX:
+        raise Rejected("the SVG copies itself too often", field=field, limit=f"{SHAPES_MAX} copies")
     width, height = _svg_size(root, field)
     height_px = _height_px(lattice, width_px, height / width, field)
     if root.get("viewBox") is None:
@@ -68,6 +79,29 @@ def _draw_svg(data: bytes, lattice: Lattice, width_px: int, field: str) -> Bytes
         return np.asarray(flat.cast("uchar").numpy())
     except pyvips.Error as error:
         raise Rejected("the SVG cannot be drawn", field=field, limit="SVG 1.1") from error
+
+
+def _shapes(root: ET.Element, field: str) -> int:
+    """How many copies the `use` elements of a drawing come to; Rejected where one holds itself."""
+    by_id = {element.get("id"): element for element in root.iter() if element.get("id")}
+    counted: dict[str, int] = {}
+    open_ids: set[str] = set()
+
+    def copies(name: str) -> int:
+        if name in open_ids:
+            raise Rejected("the SVG holds itself", field=field, limit="copies of other things")
+        if name not in counted:
+            open_ids.add(name)
+            counted[name] = 1 + inside(by_id[name]) if name in by_id else 0
+            open_ids.discard(name)
+        return counted[name]
+
+    def inside(element: ET.Element) -> int:
+        uses = (one for one in element.iter() if one.tag.endswith("}use"))
+        names = [(one.get("href") or one.get(_XLINK_HREF) or "").lstrip("#") for one in uses]
+        return min(sum(map(copies, names)), SHAPES_MAX + 1)
+
+    return inside(root)
 
 
 def _svg_size(root: ET.Element, field: str) -> tuple[Fraction, Fraction]:
@@ -92,14 +126,25 @@ def _draw_pdf(data: bytes, lattice: Lattice, width_px: int, field: str) -> Bytes
     with tempfile.TemporaryDirectory(prefix="heddle-pdf-") as folder:
         path = Path(folder) / "page.pdf"
         path.write_bytes(data)
-        with Image.open(io.BytesIO(_ghostscript(path, [], field))) as small:
-            width_pt, height_pt = small.size
-        height_px = _height_px(lattice, width_px, Fraction(height_pt, width_pt), field)
-        across = _POINTS_PER_INCH * width_px / width_pt
-        down = _POINTS_PER_INCH * height_px / height_pt
+        width_pt, height_pt = _page_pt(path, field)
+        height_px = _height_px(lattice, width_px, height_pt / width_pt, field)
+        across = float(_POINTS_PER_INCH * width_px / width_pt)
+        down = float(_POINTS_PER_INCH * height_px / height_pt)
         size = [f"-g{width_px}x{height_px}", f"-r{across:.6f}x{down:.6f}"]
         page = _ghostscript(path, [*size, "-dGraphicsAlphaBits=4", "-dTextAlphaBits=4"], field)
     return decode_picture(page, field=field, formats=("PNG",))
+
+
+def _page_pt(path: Path, field: str) -> tuple[Fraction, Fraction]:
+    """The trim box in points as Ghostscript sees it: drawn small, then as fine as that lets."""
+    with Image.open(io.BytesIO(_ghostscript(path, ["-r6"], field))) as small:
+        longest_pt = max(small.size) * _POINTS_PER_INCH // 6
+    if longest_pt > PAGE_PT_MAX:
+        raise Rejected("the page is too large", field=field, limit=f"at most {PAGE_PT_MAX} pt")
+    dpi = max(6, min(_POINTS_PER_INCH, _POINTS_PER_INCH * SIZED_PX // longest_pt))
+    with Image.open(io.BytesIO(_ghostscript(path, [f"-r{dpi}"], field))) as page:
+        width_pt, height_pt = (Fraction(side * _POINTS_PER_INCH, dpi) for side in page.size)
+        return width_pt, height_pt
 
 
 def _ghostscript(path: Path, options: list[str], field: str) -> bytes:
