@@ -31,6 +31,7 @@ VIEWS: Final = (
     "daily_costs",
     "daily_machines",
     "daily_latency",
+    "daily_storage",
 )
 TENANT_VIEWS: Final = (
     "patterns",
@@ -44,6 +45,7 @@ TENANT_VIEWS: Final = (
     "daily_patterns",
     "daily_costs",
     "daily_latency",
+    "daily_storage",
 )
 """Those with a column `tenant`, which is what a tenant's own reader sees, cut to that tenant."""
 FACTS: Final = ("facts_machines", "facts_costs", "facts_patterns", "facts_latency")

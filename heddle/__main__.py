@@ -15,6 +15,7 @@ from heddle import logs, settings
 from heddle.commands import (
     ask,
     by_hand,
+    costs,
     dlq,
     models,
     run,
@@ -42,6 +43,7 @@ COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     ask.add,
     verdict.add,
     sql.add,
+    costs.add,
     dlq.add,
     topics.add,
     tenants.add,

@@ -69,6 +69,7 @@ SAFE_OTHERS: Final = (
     "minSampleSizeContinuous", "minSampleSizeConversion", "neighbor", "parseTimeDelta",
     "rowNumberInAllBlocks", "runningAccumulate", "runningDifference", "throwIf", "toColumnTypeName",
     "toTypeName", "transform", "untuple", "uptime", "version", "visibleWidth", "lambda",
+    "_CAST",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from heddle.commands.shape import Commands, as_json, command, records, table, wi
 
 if TYPE_CHECKING:
     from analytics.ask import Answer
+    from analytics.link import Address
     from heddle.settings import Settings
 
 
@@ -40,11 +41,16 @@ def ask_ledger(settings: Settings, question: str, **parameters: str) -> Answer:
     Raises Rejected, Transient, Unusable.
     """
     from analytics.ask import answer  # noqa: PLC0415 - loads the ClickHouse client
+
+    return answer(ledger_address(settings), question, parameters or None)
+
+
+def ledger_address(settings: Settings) -> Address:
+    """Where the ledger is, as the reader that the settings name. Raises Unusable."""
     from analytics.link import Address  # noqa: PLC0415
 
-    address = Address(
+    return Address(
         url=settings.required("LEDGER_URL"),
         user=settings.required("LEDGER_USER"),
         password=settings.required("LEDGER_READER_PASSWORD"),
     )
-    return answer(address, question, parameters or None)

@@ -1,0 +1,212 @@
+"""What people ask, on a house whose answers were worked out by hand: the page, bills, FOCUS."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analytics.bill import Bill, bill, month_of
+from analytics.focus import focus
+from analytics.link import Address, Link
+from heddle.__main__ import main
+from schemas.errors import Rejected
+from tests.services.ledger_child import READER_PASSWORD, TENANT_PASSWORDS, Ledger, running
+from tests.services.ledger_known import write_known
+from tests.services.ledger_lives import refresh, writer
+
+PAGE = Path("docs/sql.md").read_text(encoding="utf-8")
+ASKED = dict(re.findall(r"### (\d+)\. [^\n]+\n\n```sql\n(.*?)```", PAGE, re.DOTALL))
+NOVEMBER = date(2026, 11, 1)
+
+
+def eur(text: str) -> Decimal:
+    """Money as the ledger writes it."""
+    return Decimal(text)
+
+
+DAY2, DAY3 = date(2026, 11, 2), date(2026, 11, 3)
+ANSWERS: dict[str, list[tuple[Any, ...]]] = {
+    "1": [("acme", NOVEMBER, eur("0.008"), eur("0.019375")),
+          ("mill", NOVEMBER, eur("0.005"), eur("0.010625"))],
+    "2": [("draft", eur("0.003")), ("premium", None), ("standard", eur("0.005"))],
+    "3": [("swatch", "1", eur("0.010"), eur("0.023625")),
+          ("swatch", "2", eur("0.003"), eur("0.006375"))],
+    "4": [("wallpaper", 0, None), ("web-preview", 1, eur("0.003"))],
+    "5": [(DAY2, 2, eur("0.0025")), (DAY3, 2, eur("0.004"))],
+    "6": [("swatch", "1", eur("0.001"), 0.1), ("swatch", "2", eur("0.002"), 0.6667)],
+    "7": [("swatch", "1", 3, 2, 1, 1), ("swatch", "2", 1, 1, 1, 0)],
+    "8": [("canary", 1, 1, 1.0, eur("0.003")), ("stable", 3, 1, 0.3333, eur("0.003333333333"))],
+    "9": [("colour off", 1)],
+    "10": [(7048,)],
+    "11": [("draft", 1, 152.0, 152.0), ("premium", 1, 631.0, 631.0), ("standard", 2, 241.0, 361.0)],
+    "12": [("finish", 4, 180.0), ("generate", 4, 1200.0), ("route", 7, 9.0), ("total", 4, 1385.0)],
+    "13": [("m.1", "premium", 631.0), ("a.1", "standard", 361.0), ("a.2", "standard", 241.0)],
+    "14": [("generate", "cancelled", "", 1), ("generate", "failed", "seam_p", 1)],
+    "15": [("mill", "repeat.width_um", 1)],
+    "16": [(DAY2, 0.6667), (DAY3, 0.5294)],
+    "17": [("busy", 900.0, eur("0.012")), ("idle", 825.0, eur("0.011")),
+           ("loading", 75.0, eur("0.001")), ("starting", 375.0, eur("0.005"))],
+    "18": [("acme", 2, eur("0.005")), ("mill", 3, eur("0.005"))],
+    "19": [("swatch", "1", 1, 3), ("swatch", "2", 0, 1)],
+    "20": [(DAY2, "acme", 8000, eur("0.000000006048")),
+           (DAY3, "acme", 12000, eur("0.000000009072")),
+           (DAY3, "mill", 4000, eur("0.000000003024"))],
+    "21": [("known", 31, 0, 0)],
+    "22": [(0, 0)],
+    "23": [("FeedbackGiven", "request_id", 1)],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    with running(tmp_path_factory.mktemp("ledger")) as process:
+        sink = writer(process)
+        write_known(sink)
+        sink.close()
+        refresh(process)
+        yield process
+
+
+@pytest.fixture
+def address(ledger: Ledger) -> Address:
+    return Address(url=ledger.url, user="heddle_reader", password=READER_PASSWORD)
+
+
+@pytest.fixture
+def settings(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HEDDLE_STACK", str(tmp_path))
+    monkeypatch.setenv("HEDDLE_LEDGER_URL", ledger.url)
+    monkeypatch.setenv("HEDDLE_LEDGER_READER_PASSWORD", READER_PASSWORD)
+
+
+def test_the_page_asks_twenty_and_each_has_its_answer_here() -> None:
+    """Neither a question without an answer nor an answer without its question."""
+    assert set(ASKED) == set(ANSWERS)
+    assert len(ASKED) >= 20
+
+
+@pytest.mark.parametrize("number", sorted(ANSWERS, key=int))
+def test_the_answer_is_the_one_worked_out_by_hand(address: Address, number: str) -> None:
+    """To the last decimal that the ledger keeps."""
+    link = Link(address)
+    found = link.rows(ASKED[number])[1]
+    link.close()
+    assert found == ANSWERS[number]
+
+
+def test_a_bill_adds_up(address: Address) -> None:
+    """Lines, storage, total, and what an accepted pattern cost, for both tenants."""
+    acme, mill = (bill(address, tenant=one, month=NOVEMBER) for one in ("acme", "mill"))
+    assert [(one.tier, one.machine_us, one.direct_cost, one.waste_cost) for one in acme.lines] == [
+        ("draft", 225_000_000, eur("0.001"), eur("0.002")),
+        ("standard", 375_000_000, eur("0.004"), eur("0.001")),
+    ]
+    assert (acme.cost, acme.loaded_cost, acme.currency) == (eur("0.008"), eur("0.019375"), "EUR")
+    assert (acme.patterns, acme.published, acme.accepted, acme.ordered) == (4, 3, 2, 1)
+    assert (acme.per(acme.accepted), acme.per(acme.ordered)) == (eur("0.004"), eur("0.008"))
+    assert acme.per(acme.accepted, loaded=True) == eur("0.009687500")
+    assert [(one.tier, one.open_cost) for one in mill.lines] == [("premium", eur("0.001"))]
+    assert mill.per(mill.accepted) is None
+    # Machines 0.012 and 0.017, the table's 0.001: every cent of them is on somebody's bill.
+    assert acme.loaded_cost + mill.loaded_cost == eur("0.030")
+    assert acme.total == acme.loaded_cost + acme.storage_cost
+    assert acme.storage_cost > 0
+    assert acme.stored_bytes == 12_000
+
+
+def test_nobodys_bill_and_another_months_are_empty(address: Address) -> None:
+    """No lines, no cost, no failure."""
+    for tenant, month in (("nobody", NOVEMBER), ("acme", date(2025, 1, 1))):
+        found: Bill = bill(address, tenant=tenant, month=month)
+        assert (found.lines, found.total, found.patterns) == ((), 0, 0)
+        assert found.refreshed_at is None
+
+
+@pytest.mark.parametrize("text", ["2026-13", "2026", "11-2026", "2026-1", "x"])
+def test_a_month_that_is_none_is_refused(text: str) -> None:
+    """With the form it should have."""
+    with pytest.raises(Rejected) as refusal:
+        month_of(text)
+    assert refusal.value.limit == "YYYY-MM"
+
+
+def test_the_command_prints_the_bill(
+    settings: None, capsys: pytest.CaptureFixture[str], ledger: Ledger
+) -> None:
+    """As text with its total, and as JSON with every decimal."""
+    assert main(["costs", "--tenant", "acme", "--month", "2026-11"]) == 0
+    text = capsys.readouterr().out
+    assert "acme, November 2026 (UTC), in EUR" in text
+    assert "0.019375" in text
+    assert main(["costs", "--tenant", "acme", "--month", "2026-11", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["month"], told["loaded_cost"]) == ("2026-11", "0.019375000000")
+    assert told["cost_per_accepted"] == "0.004000000"
+    assert main(["costs", "--month", "soon"]) == 1
+
+
+MANDATORY = {
+    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd",
+    "BillingPeriodStart", "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargePeriodEnd",
+    "ChargePeriodStart", "ContractedCost", "EffectiveCost", "InvoiceIssuerName", "ListCost",
+    "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName", "ServiceCategory",
+    "ServiceName",
+}  # fmt: skip
+
+
+def test_the_focus_file_has_its_columns_and_sums(
+    settings: None, tmp_path: Path, address: Address
+) -> None:
+    """Mandatory columns of 1.2, ours with x_; costs add up to the bill; dates and units in form."""
+    file = tmp_path / "acme.csv"
+    assert main(["costs", "--tenant", "acme", "--month", "2026-11", "--focus", str(file)]) == 0
+    rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))
+    own = {name for name in rows[0] if name.startswith("x_")}
+    assert set(rows[0]) >= MANDATORY
+    assert all(re.fullmatch(r"[A-Z][A-Za-z]+", name) for name in set(rows[0]) - own)
+    whole = bill(address, tenant="acme", month=NOVEMBER)
+    machines = [row for row in rows if row["ServiceCategory"] != "Storage"]
+    assert sum(Decimal(row["BilledCost"]) for row in rows) == whole.total
+    direct = [row for row in machines if row["x_CostBasis"] == "direct"]
+    assert sum(Decimal(row["EffectiveCost"]) for row in direct) == whole.cost
+    assert sum(Decimal(row["ConsumedQuantity"]) for row in direct) == 600
+    assert {row["SubAccountId"] for row in rows} == {"acme"}
+    assert {row["ChargeClass"] for row in rows} == {""}
+    assert rows[0]["BillingPeriodStart"] == "2026-11-01T00:00:00Z"
+    assert rows[0]["BillingPeriodEnd"] == "2026-12-01T00:00:00Z"
+    assert rows[0]["ChargePeriodStart"] == "2026-11-02T00:00:00Z"
+    assert rows[0]["ChargePeriodEnd"] == "2026-11-03T00:00:00Z"
+    for row in machines:
+        priced = Decimal(row["ListUnitPrice"]) * Decimal(row["PricingQuantity"])
+        assert abs(priced - Decimal(row["ListCost"])) < Decimal("1e-9")
+    assert json.loads(direct[0]["Tags"])["model"] == "swatch"
+
+
+def test_the_focus_file_as_parquet_holds_the_same(address: Address) -> None:
+    """Read by another library; everybody's charges where no tenant is named."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    content = focus(address, tenant="", month=NOVEMBER, form="parquet")
+    table = parquet.read_table(io.BytesIO(content))
+    assert set(table.column_names) >= MANDATORY
+    assert set(table.column("SubAccountId").to_pylist()) == {"acme", "mill"}
+    machines = [row for row in table.to_pylist() if row["x_CostBasis"] != "storage"]
+    assert sum(row["BilledCost"] for row in machines) == Decimal("0.03")
+    assert table.schema.field("BilledCost").type.scale == 12
+    with pytest.raises(Rejected, match="no FOCUS file"):
+        focus(address, tenant="", month=NOVEMBER, form="xls")
+
+
+def test_a_tenants_reader_has_its_own_bill_alone(ledger: Ledger) -> None:
+    """The same command, as that reader: its own figures, and nothing of the other's."""
+    own = Address(url=ledger.url, user="heddle_reader_mill", password=TENANT_PASSWORDS["mill"])
+    assert bill(own, tenant="mill", month=NOVEMBER).loaded_cost == eur("0.010625")
+    assert bill(own, tenant="acme", month=NOVEMBER).lines == ()
