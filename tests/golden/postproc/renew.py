@@ -8,6 +8,7 @@ from pathlib import Path
 from postproc.decode import decode_picture
 from postproc.finish import Order, finish, repeat_of
 from postproc.recipe import shipped_recipe
+from tests.golden.postproc import products
 
 HERE = Path(__file__).parent
 FILES = {"print": "print.tif", "vector": "vector.svg", "preview": "preview.png"}
@@ -26,5 +27,13 @@ def main() -> None:
     (HERE / "figures.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 
+def renew_products() -> None:
+    """What each recipe makes, as `test_products` compares it."""
+    kept = {name: products.told(products.made(name)) for name in products.recipes()}
+    lines = (f"{json.dumps(name)}: {json.dumps(told)}" for name, told in kept.items())
+    (HERE / "products.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
 if __name__ == "__main__":
     main()
+    renew_products()
