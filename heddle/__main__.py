@@ -1,7 +1,6 @@
 """The `heddle` command. Parses, reads settings once, calls one function, tells in one line why not.
 
-Exit codes: 0 done, 1 the work did not come out, 2 wrong usage or setting, 3 cannot run, 4 a part is
-missing, 5 a port is taken, 6 something outside cannot be reached.
+Exit codes are those of schemas/errors.py; docs/operations.md lists them.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from heddle.commands import (
     costs,
     dlq,
     models,
+    report,
     run,
     show_settings,
     sql,
@@ -44,6 +44,7 @@ COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     verdict.add,
     sql.add,
     costs.add,
+    report.add,
     dlq.add,
     topics.add,
     tenants.add,

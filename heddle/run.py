@@ -38,6 +38,7 @@ def run(stage: str, settings: Settings) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    preflight.machine(settings, stage)
     return STAGES[stage](settings, stop)
 
 

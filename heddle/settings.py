@@ -93,7 +93,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         meaning="diffusion, or stand-in: a deterministic engine without a model, for tests",
         choices=("diffusion", "stand-in"),
     ),
-    Setting(name="DEVICE", default="auto", meaning="auto, cpu or cuda"),
+    Setting(
+        name="DEVICE",
+        default="auto",
+        meaning="auto: a GPU where there is one; cpu; cuda: a GPU or nothing",
+        choices=("auto", "cpu", "cuda"),
+    ),
     Setting(name="DTYPE", default="auto", meaning="auto, float32, bfloat16 or float16"),
     Setting(name="THREADS", default="0", meaning="Threads of one forward on a CPU; 0: torch's own"),
     Setting(name="MODELS", default="", meaning="Further model folders, colon-separated"),
@@ -114,6 +119,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     Setting(name="PROCESSES", default="2", meaning="Processes of the finishing pool"),
     Setting(name="DRAIN_MS", default="25000", meaning="Budget for finishing up after SIGTERM"),
+    Setting(
+        name="CLOCK_SKEW_MS",
+        default="30000",
+        meaning="How far clocks of ours may differ; a stage looks once, at its start",
+    ),
     Setting(name="LOG", default="auto", meaning="auto: JSON unless a terminal; json; text"),
     Setting(name="LOG_LEVEL", default="info", meaning="debug, info, warning or error"),
 )

@@ -1,6 +1,8 @@
 """`heddle demo`: everything, for real, in one command; exit 0 only if every pattern came out.
 
-The producer's half behaves like an upstream system: it uses the public client and nothing else.
+It starts a stack of its own, or, with `--running`, orders from the installation that the settings
+name, as `make demo-docker` does. The producer's half behaves like an upstream system: it uses the
+public client and nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ from heddle.commands.stack import Progress as StackProgress
 from heddle.commands.tenants import set_tenants
 from heddle.demo.orders import read_orders
 from heddle.demo.progress import Progress
-from heddle.demo.sheet import Shown, shown, write_html, write_png
 from heddle.stack import local
 from heddle.stack.layout import StackFolder
 from schemas.errors import Transient
@@ -31,6 +32,8 @@ from schemas.errors import Transient
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from client.files import Source
+    from heddle.demo.sheet import Shown
     from heddle.settings import Settings
     from schemas.records import PatternRequested
 
@@ -57,6 +60,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--orders", type=Path, default=ORDERS, help="requests, one JSON per line")
     parser.add_argument("--out", type=Path, default=Path("demo-output"))
     parser.add_argument("--stack", help="folder of the demo's own stack (.heddle/demo)")
+    parser.add_argument(
+        "--running", action="store_true", help="order from what the settings name, start nothing"
+    )
 
 
 @dataclass(slots=True)
@@ -85,6 +91,12 @@ class Run:
 
 
 def _demo(given: argparse.Namespace, settings: Settings) -> int:
+    if given.running:
+        orders = read_orders(given.orders, run=f"demo-{uuid.uuid4().hex[:8]}")
+        run = Run(settings, orders, given.out)
+        _make(run)
+        _tell(run, counter.shelf(settings))
+        return 0 if _all_well(run) else 1
     folder = StackFolder.choose(given.stack or str(Path(".heddle") / "demo"), {})
     local.down(folder)
     shutil.rmtree(folder.root, ignore_errors=True)
@@ -96,7 +108,7 @@ def _demo(given: argparse.Namespace, settings: Settings) -> int:
         told = reading.read(os.environ, state.addresses)
         run = Run(told, orders, given.out, began_s=began_s)
         _make(run)
-        _tell(run, folder)
+        _tell(run, folder.assets)
     say(f"\nstopped everything; logs in {folder.logs}")
     return 0 if _all_well(run) else 1
 
@@ -145,7 +157,7 @@ def _judge(run: Run, house: Heddle) -> None:
         )
 
 
-def _tell(run: Run, folder: StackFolder) -> None:
+def _tell(run: Run, files: Source) -> None:
     costs = _costs(run)
     say()
     rows = [
@@ -159,7 +171,7 @@ def _tell(run: Run, folder: StackFolder) -> None:
         for asset in run.assets
     ]
     table(("design", "pattern", "tier", "latency", "cost"), rows)
-    _sheet(run, costs, folder)
+    _sheet(run, costs, files)
     for name, title in QUESTIONS:
         say(f"\n{title}    (heddle sql {name})")
         found = ask_ledger(run.settings, name)
@@ -193,13 +205,15 @@ def _costs(run: Run) -> Mapping[str, str]:
         time.sleep(0.5)
 
 
-def _sheet(run: Run, costs: Mapping[str, str], folder: StackFolder) -> None:
+def _sheet(run: Run, costs: Mapping[str, str], files: Source) -> None:
+    from heddle.demo.sheet import shown, write_html, write_png  # noqa: PLC0415
+
     prompts = {order.request_id: order.prompt.text or "" for order in run.orders}
     items: list[Shown] = []
     for asset in run.assets:
         file = next(file for file in asset.files if file.role == "tile")
         pattern = asset.pattern
-        tile = fetch(file, folder.assets)
+        tile = fetch(file, files)
         cost = costs.get(pattern.pattern_id, "")
         items.append(shown(asset, tile, prompt=prompts[pattern.request_id], cost=cost))
     if not items:
