@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -210,3 +210,19 @@ def test_a_tenants_reader_has_its_own_bill_alone(ledger: Ledger) -> None:
     own = Address(url=ledger.url, user="heddle_reader_mill", password=TENANT_PASSWORDS["mill"])
     assert bill(own, tenant="mill", month=NOVEMBER).loaded_cost == eur("0.010625")
     assert bill(own, tenant="acme", month=NOVEMBER).lines == ()
+
+
+def test_the_report_is_one_page_of_the_same_figures(settings: None, tmp_path: Path) -> None:
+    """All tenants and one; a page that needs nothing but itself; too many days are refused."""
+    days = (datetime.now(UTC).date() - date(2026, 11, 1)).days
+    if days > 366:
+        pytest.skip("the known house lies too far back for a report")
+    file = tmp_path / "report.html"
+    assert main(["report", "--html", str(file), "--days", str(days)]) == 0
+    text = file.read_text(encoding="utf-8")
+    assert "<b>7</b>" in text  # Patterns.
+    assert "swatch@2" in text
+    assert not re.search(r"<script|https?://", text)
+    assert main(["report", "--html", str(file), "--days", str(days), "--tenant", "mill"]) == 0
+    assert "swatch@2" not in file.read_text(encoding="utf-8")
+    assert main(["report", "--html", str(file), "--days", "1000"]) == 1
