@@ -151,11 +151,19 @@ def translated(error: KafkaError, *, about: str = "") -> HeddleError:
     """What a librdkafka error means for a process of ours; `about` names a topic, if known."""
     text = f"{error.str()} ({about})" if about else error.str()
     for codes, exit_code, sentence in _MEANINGS:
-        if error.code() in codes:
+        if _code(error) in codes:
             return Unusable(sentence.format(text), exit_code=exit_code)
-    if error.fatal():
+    # As an event of a consumer it comes without its mark.
+    if error.fatal() or error.code() == KafkaError._FATAL:
         return Unusable(f"the Kafka client cannot go on: {text}", exit_code=EXIT_UNREACHABLE)
     return Transient(f"Kafka: {text}")
+
+
+def _code(error: KafkaError) -> int:
+    """The error's code; a consumer's fatal event hides the one behind it in its words."""
+    if error.code() == KafkaError._FATAL and "ConsumerGroupHeartbeat" in error.str():
+        return int(KafkaError.UNSUPPORTED_VERSION)
+    return int(error.code())
 
 
 @contextmanager

@@ -1,5 +1,6 @@
-"""The real parts that service tests stand on. One Kafka for the whole session.
+"""The real parts that service tests stand on. One Kafka for the whole session, one S3 server.
 
+From containers where Docker answers, else from this machine (`tests/services/containers.py`).
 Set HEDDLE_TEST_BOOTSTRAP to use a broker that already runs.
 """
 
@@ -11,7 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from heddle.stack import kafka
+from tests.services import containers
+from tests.services.s3_server import S3Server
 
 
 @pytest.fixture(scope="session")
@@ -21,8 +23,21 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
-    with kafka.running(tmp_path_factory.mktemp("kafka")) as bootstrap:
+    with containers.kafka(tmp_path_factory.mktemp("kafka")) as bootstrap:
         yield bootstrap
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server with encryption. Tests share it: make a bucket of your own."""
+    with containers.s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which parts the tests stood on."""
+    for part, where in containers.told.items():
+        terminalreporter.write_line(f"{part}: {where}")
 
 
 @pytest.fixture
