@@ -12,6 +12,7 @@ import torch
 
 from training import wishes
 from training.model import TILE_PX
+from training.ranges import RANGES
 from training.sheet import save_sheet, swatch_sheet
 
 DEFAULT_RUN = Path("training/runs/swatch")
@@ -25,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     sheet = commands.add_parser("render", help="draw a contact sheet of labelled swatches")
     sheet.add_argument("--out", type=Path, default=Path("swatches.png"))
     sheet.add_argument("--seed", type=int, default=1)
+    sheet.add_argument("--range", choices=tuple(RANGES), default="first", dest="of")
     for name, text in (
         ("train", "train all stages, going on from the last checkpoint"),
         ("shards", "only train the autoencoder and write shards of latents"),
@@ -65,7 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Two processes of one thread each do not wait for each other at every layer, as threads do.
         torch.distributed.init_process_group("gloo")
     if given.command == "render":
-        save_sheet(swatch_sheet(given.seed, TILE_PX), given.out)
+        tiles, labels = swatch_sheet(given.seed, TILE_PX, RANGES[given.of])
+        save_sheet(tiles, given.out, labels=labels)
         return 0
     if given.command == "probe":
         return _probe()

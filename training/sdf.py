@@ -7,6 +7,7 @@ Some shapes return a bound with the right zero set rather than a true distance; 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -92,3 +93,66 @@ def band(phase: Tensor, share: Tensor) -> Tensor:
 def triangle_wave(phase: Tensor) -> Tensor:
     """A zigzag of period 1 between 0 and 1."""
     return (2 * torch.remainder(phase, 1.0) - 1).abs()
+
+
+def box(
+    x: Tensor, y: Tensor, half_width: Tensor, half_height: Tensor, *, corner: float = 0.0
+) -> Tensor:
+    """A rectangle (exact), its corners rounded by `corner`."""
+    dx, dy = x.abs() - half_width + corner, y.abs() - half_height + corner
+    outside = torch.hypot(dx.clamp(min=0), dy.clamp(min=0))
+    return outside + torch.maximum(dx, dy).clamp(max=0) - corner
+
+
+Knot = tuple[float, float, float]
+"""A point of a drawn line and the line's half width there."""
+
+
+def stroke(x: Tensor, y: Tensor, knots: tuple[Knot, ...]) -> Tensor:
+    """A line through the knots, round-ended, thickening and thinning evenly between them (exact).
+
+    Between two knots it is the hull of their discs, as a cone between two balls in the plane; a
+    knot's half width must differ from the next one's by less than their distance.
+    """
+    best: Tensor | None = None
+    for (ax, ay, aw), (bx, by, bw) in pairwise(knots):
+        length = math.hypot(bx - ax, by - ay)
+        ex, ey = (bx - ax) / length, (by - ay) / length
+        # The hull's edge leans by this much against the line from knot to knot.
+        lean = (bw - aw) / math.sqrt(length**2 - (bw - aw) ** 2)
+        run, side = (x - ax) * ex + (y - ay) * ey, ((y - ay) * ex - (x - ax) * ey).abs()
+        at = (run + side * lean).clamp(0, length)
+        part = torch.hypot(run - at, side) - (aw + (bw - aw) / length * at)
+        best = part if best is None else torch.minimum(best, part)
+    if best is None:
+        raise ValueError("a stroke needs at least two knots")
+    return best
+
+
+def ellipse(x: Tensor, y: Tensor, half_width: float, half_height: float) -> Tensor:
+    """An ellipse (a bound, right near its edge)."""
+    scaled = torch.hypot(x / half_width, y / half_height)
+    slope = torch.hypot(x / half_width**2, y / half_height**2)
+    return scaled * (scaled - 1) / slope.clamp(min=1e-6)
+
+
+def petal(x: Tensor, y: Tensor, length: float, *, half_width: float, turn: float) -> Tensor:
+    """A pointed leaf that grows from the origin, `turn` radians clockwise from upright."""
+    cosine, sine = math.cos(turn), math.sin(turn)
+    across, along = cosine * x + sine * y, sine * x - cosine * y
+    bulge = ((length / 2) ** 2 - half_width**2) / (2 * half_width)
+    return torch.hypot(across.abs() + bulge, along - length / 2) - (bulge + half_width)
+
+
+def lobes(
+    x: Tensor, y: Tensor, radius: float, count: int, *, turn: float = 0.0, depth: float = 0.2
+) -> Tensor:
+    """A round flower of `count` lobes, creased between them by `depth` of the radius (a bound)."""
+    angle = torch.atan2(x, -y) + turn
+    edge = radius * (1 - depth + depth * torch.cos(angle * (count / 2)).abs())
+    return torch.hypot(x, y) - edge
+
+
+def triangle(x: Tensor, y: Tensor, radius: float) -> Tensor:
+    """An upright triangle with equal sides, its corners `radius` from the origin (exact inside)."""
+    return torch.maximum(y - radius / 2, (math.sqrt(3) / 2) * x.abs() - y / 2 - radius / 2)

@@ -15,6 +15,7 @@ from transformers import CLIPTokenizer
 
 from training.captions import vocabulary
 from training.model import TOKENS_MAX
+from training.ranges import FIRST, Range
 
 END = "</w>"
 START_TOKEN, END_TOKEN = "<|startoftext|>", "<|endoftext|>"
@@ -64,10 +65,10 @@ def split(word: str, ranks: dict[Pair, int]) -> list[str]:
     return pieces
 
 
-def write(folder: Path) -> CLIPTokenizer:
+def write(folder: Path, of: Range = FIRST) -> CLIPTokenizer:
     """Write the tokenizer's files into `folder` and answer the tokenizer read back from them."""
     folder.mkdir(parents=True, exist_ok=True)
-    rules = merges(vocabulary())
+    rules = merges(vocabulary(of))
     letters = byte_letters()
     tokens = [*letters, *(letter + END for letter in letters)]
     tokens += [left + right for left, right in rules]
@@ -87,9 +88,9 @@ def write(folder: Path) -> CLIPTokenizer:
     return loaded
 
 
-def load(folder: Path) -> CLIPTokenizer:
+def load(folder: Path, of: Range = FIRST) -> CLIPTokenizer:
     """Read the tokenizer if its files are there, else write them; safe beside other readers."""
     if not (folder / "tokenizer_config.json").exists():
-        return write(folder)
+        return write(folder, of)
     loaded: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder)
     return loaded

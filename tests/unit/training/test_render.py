@@ -7,12 +7,24 @@ import random
 import pytest
 import torch
 
-from training import captions, labels, motifs, palette, render
+from training import captions, labels, motifs, palette, ranges, render
 from training.lattice import Lattice, lower_neighbour, right_neighbour
 
 # Coordinates beyond the first tile lose a little precision; 1/500 of the range is float error
 # times the slope of an edge (43 per pixel at 64 px).
 TOLERANCE = 2e-3
+INKS = ("navy", "red", "gold", "green", "magenta")
+FINISHES = (
+    ("star", {"toss": 1.0}),
+    ("paisley", {"toss": 0.6, "style": "line"}),
+    ("rose", {"density": "sparse", "texture": "watercolour"}),
+    ("leaf", {"style": "line", "texture": "watercolour", "toss": 0.8}),
+    ("dot", {"texture": "linen", "toss": 1.0}),
+    ("stripe", {"texture": "linen"}),
+    ("bird", {"density": "sparse", "texture": "grain"}),
+    ("memphis", {"density": "dense", "texture": "grain"}),
+    ("ditsy-floral", {"density": "sparse"}),
+)
 CASES = [
     (motif, scale, lattice)
     for motif in motifs.NAMES
@@ -26,17 +38,53 @@ def members(group: render.Group, count: int, seed: int = 5) -> list[render.Swatc
     return [render.draw_swatch(group, generator) for _ in range(count)]
 
 
+def wraps(drawn: list[render.Swatch], lattice: Lattice, size_px: int = 64) -> None:
+    """Assert that the neighbouring windows show the tile, rolled by half where it drops."""
+    tile = render.render(drawn, size_px)
+    right = render.render(drawn, size_px, shift=(1, 0))
+    below = render.render(drawn, size_px, shift=(0, 1))
+    assert (right - right_neighbour(tile, lattice)).abs().max() < TOLERANCE
+    assert (below - lower_neighbour(tile, lattice)).abs().max() < TOLERANCE
+
+
 @pytest.mark.parametrize("lattice", list(Lattice))
-@pytest.mark.parametrize("motif", motifs.NAMES)
+@pytest.mark.parametrize("motif", motifs.ALL)
 def test_the_next_tile_is_the_wrapped_one(motif: str, lattice: Lattice) -> None:
     """Drawing the neighbouring window gives the tile, rolled by half where it drops."""
-    for scale in motifs.SCALES:
-        drawn = members((motif, scale, lattice), 3)
-        tile = render.render(drawn, 64)
-        right = render.render(drawn, 64, shift=(1, 0))
-        below = render.render(drawn, 64, shift=(0, 1))
-        assert (right - right_neighbour(tile, lattice)).abs().max() < TOLERANCE
-        assert (below - lower_neighbour(tile, lattice)).abs().max() < TOLERANCE
+    bounds = motifs.MOTIFS[motif]
+    for place, scale in enumerate(motifs.SCALES):
+        most = bounds.inks_large_max if scale == "large" else bounds.inks_max
+        # All inks at two scales, the fewest at the others; both ends of every shape's range.
+        inks = min(most, bounds.inks_max) if place % 2 else bounds.inks_min
+        end = 0.1 + 0.8 * (place % 2)
+        swatch = render.Swatch(
+            motif=motif,
+            scale=scale,
+            lattice=lattice,
+            inks=INKS[:inks],
+            ground="cream",
+            fill=end,
+            turn=1 - end,
+            seed=place,
+        )
+        wraps([swatch], lattice)
+
+
+@pytest.mark.parametrize("lattice", list(Lattice))
+def test_finishes_wrap_too(lattice: Lattice) -> None:
+    """Tossed, thinned, outlined and textured pictures meet their neighbours as plain ones do."""
+    for motif, more in FINISHES:
+        bounds = motifs.MOTIFS[motif]
+        swatch = render.Swatch(
+            motif=motif,
+            scale="small",
+            lattice=lattice,
+            inks=INKS[: bounds.inks_min],
+            ground="cream",
+            seed=9,
+            **more,
+        )
+        wraps([swatch], lattice, 96)
 
 
 def test_half_drop_is_not_straight() -> None:
@@ -65,9 +113,14 @@ def test_named_colours_are_in_the_picture(motif: str) -> None:
 
 def test_same_swatch_same_picture() -> None:
     """A swatch holds all there is to know: alone or among others it gives the same pixels."""
-    drawn = members(("terrazzo", "small", Lattice.HALF_DROP), 3)
+    generator = torch.Generator().manual_seed(8)
+    drawn = [
+        render.draw_swatch((motif, "small", Lattice.HALF_DROP), generator, ranges.WHOLE)
+        for motif in ("terrazzo", "memphis", "memphis", "animal-spot", "ikat", "rose", "rose")
+    ]
     together = render.render(drawn, 64)
-    assert torch.equal(together[1:2], render.render(drawn[1:2], 64))
+    for place in range(len(drawn)):
+        assert torch.equal(together[place : place + 1], render.render([drawn[place]], 64))
 
 
 def test_odd_sizes_are_refused() -> None:
