@@ -25,7 +25,7 @@ from inference.engine import (
 )
 from schemas.errors import Rejected
 
-K = TypeVar("K", bound=Hashable)
+K = TypeVar("K", bound=tuple[Hashable, ...])
 F = TypeVar("F")
 
 
@@ -92,7 +92,7 @@ def check_boarding(
     *,
     aboard: Iterable[K],
     rows_max: int,
-    batches_max: int,
+    models_max: int,
 ) -> tuple[K | None, dict[int, Ended]]:
     """For `Engine.add`: the one key of the rows that can be made, and the ends of the others.
 
@@ -107,8 +107,8 @@ def check_boarding(
         except Rejected as refusal:
             ends[place] = refused(row, refusal)
     key = _one(keys.values())
-    if key is not None and len({*aboard, key}) > max(1, batches_max):
-        msg = f"this engine takes rows of {batches_max} keys at once"
+    if key is not None and len({one[0] for one in (*aboard, key)}) > max(1, models_max):
+        msg = f"this engine takes rows of {models_max} models at once"
         raise ValueError(msg)
     return key, ends
 

@@ -65,8 +65,8 @@ class DiffusionEngine:
 
     def __init__(self, settings: LoomSettings) -> None:
         self.rows_max = settings.rows_max
-        # Each key may be another model, and a model that left memory would be loaded every step.
-        self.batches_max = max(1, settings.models_max)
+        # A model that had left memory would be loaded for every step.
+        self.models_max = max(1, settings.models_max)
         self._settings = settings
         self._device, _ = choose_device(settings)
         self._book = ModelBook(settings.models_folders)
@@ -131,7 +131,7 @@ class DiffusionEngine:
             self.key,
             aboard=(flyer.key for flyer in self._flight.values()),
             rows_max=self.rows_max,
-            batches_max=self.batches_max,
+            models_max=self.models_max,
         )
         found: dict[int, int | Ended] = dict(ended)
         if key is not None:

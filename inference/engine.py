@@ -160,11 +160,14 @@ class Engine(Protocol):
 
     rows_max: int
     """Most rows of one `add` or `step`."""
-    batches_max: int
-    """Most keys aboard at once: more would make models take turns in memory."""
+    models_max: int
+    """Most models aboard at once: more would take turns in memory."""
 
-    def key(self, row: Row) -> Hashable:
-        """Rows with equal keys may share a step. Raises Rejected for an impossible row."""
+    def key(self, row: Row) -> tuple[Hashable, ...]:
+        """Rows with equal keys may share a step. Raises Rejected for an impossible row.
+
+        Keys are tuples that begin with the model.
+        """
 
     def warm(self) -> None:
         """Load the default model. Raises Unusable when it cannot be."""
@@ -174,7 +177,7 @@ class Engine(Protocol):
 
         A row ends at once when it can never be made; the others board. Raises Transient when the
         machine failed (none has boarded), ValueError when the rows do not belong together or
-        would be one key too many.
+        would be one model too many.
         """
 
     def step(self, slots: Collection[int]) -> dict[int, Tile | Ended]:

@@ -51,7 +51,7 @@ class _Rider:
     """A row aboard."""
 
     row: Row
-    key: Hashable
+    key: tuple[Hashable, ...]
     steps_left: int
     rows_shared: int = 1
 
@@ -68,18 +68,18 @@ class StandIn:
         self,
         *,
         rows_max: int = 8,
-        batches_max: int = 2,
+        models_max: int = 2,
         step_ms: float = 0.0,
         row_ms: float = 0.0,
         flawed: Callable[[Row], bool] | None = None,
     ) -> None:
-        self.rows_max, self.batches_max = rows_max, batches_max
+        self.rows_max, self.models_max = rows_max, models_max
         self._step_ms, self._row_ms = step_ms, row_ms
         self._aboard: dict[int, _Rider] = {}
         self._flawed = flawed
         self._meter = Meter()
 
-    def key(self, row: Row) -> Hashable:
+    def key(self, row: Row) -> tuple[Hashable, ...]:
         """As `Engine.key`. Any model and adapter name is taken."""
         check(row, CARD)
         return (row.model, row.width_px, row.height_px, row.adapters)
@@ -96,12 +96,12 @@ class StandIn:
 
     def add(self, rows: Sequence[Row]) -> list[int | Ended]:
         """As `Engine.add`."""
-        key, ended = check_boarding(
+        _, ended = check_boarding(
             rows,
             self.key,
             aboard=(rider.key for rider in self._aboard.values()),
             rows_max=self.rows_max,
-            batches_max=self.batches_max,
+            models_max=self.models_max,
         )
         found: list[int | Ended] = []
         for place, row in enumerate(rows):
@@ -109,7 +109,7 @@ class StandIn:
                 found.append(ended[place])
                 continue
             slot = next(slot for slot in itertools.count() if slot not in self._aboard)
-            self._aboard[slot] = _Rider(row, key, _steps(row))
+            self._aboard[slot] = _Rider(row, self.key(row), _steps(row))
             found.append(slot)
         return found
 

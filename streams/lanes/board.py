@@ -1,12 +1,13 @@
 """Who rides: the rows of running batches, and those that join them at a step boundary.
 
 The rules are `openings`, the order is the lanes'; here is only the memory between two boundaries:
-who is aboard, and how many have passed the row whose turn it is. Pure; time is handed in.
+who is aboard, whose step it was, and how many have passed the row whose turn it is. Pure; time is
+handed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -35,6 +36,11 @@ class Board(Generic[T]):
         """By boarding number, so in that order."""
         self._boarded = 0
         self._passed = 0
+        self._stepped: dict[Hashable, int] = {}
+        """By key: at which step of the machine its batch last began a turn."""
+        self._steps = 0
+        self._turn_of: Hashable = None
+        self._turn_left = 0
 
     def __len__(self) -> int:
         """Rows aboard, resting ones too."""
@@ -65,12 +71,43 @@ class Board(Generic[T]):
         )
 
     def batches(self) -> list[list[T]]:
-        """Who rides in the next step of each batch, the batch that has run longest first."""
+        """Who rides in each batch, the batch that has run longest first."""
+        return list(self._riding().values())
+
+    def step(self, *, hurried: bool = False) -> list[list[T]]:
+        """Whose batches take a step now: all with an urgent row, and one of the others.
+
+        So an urgent row has at least half of the machine, and the others take turns of
+        `turn_steps_max` steps. `hurried`: the one that has run longest alone, because what ends
+        soon is worth more then than what is fair.
+        """
+        riding = self._riding()
+        if hurried or not riding:
+            return list(riding.values())[:1]
+        urgent = {r.waiting.key for r in self._riders.values() if r.waiting.urgent and not r.paused}
+        others = [key for key in riding if key not in urgent]
+        chosen = [key for key in riding if key in urgent]
+        if others:
+            chosen.append(self._whose_turn(others))
+        return [riding[key] for key in chosen]
+
+    def _whose_turn(self, keys: Sequence[Hashable]) -> Hashable:
+        """The batch that goes on with its turn, or else the one that waited longest for one."""
+        self._steps += 1
+        if self._turn_of not in keys or not self._turn_left:
+            self._stepped = {key: at for key, at in self._stepped.items() if key in keys}
+            self._turn_of = min(keys, key=lambda key: self._stepped.get(key, -1))
+            self._turn_left = self._limits.turn_steps_max
+            self._stepped[self._turn_of] = self._steps
+        self._turn_left -= 1
+        return self._turn_of
+
+    def _riding(self) -> dict[Hashable, list[T]]:
         riding = [rider for rider in self._riders.values() if not rider.paused]
-        return [
-            [rider.waiting.item for rider in riding if rider.waiting.key == key]
+        return {
+            key: [rider.waiting.item for rider in riding if rider.waiting.key == key]
             for key in batches(riding)
-        ]
+        }
 
     def leave(self, items: Collection[T]) -> None:
         """These are aboard no more."""

@@ -44,6 +44,8 @@ class Waiting(Generic[T]):
     key: Hashable
     """Patterns with equal keys may share a batch."""
     since_ms: float
+    group: Hashable = None
+    """Keys of one group need the same room in memory: a model."""
 
     @property
     def urgent(self) -> bool:

@@ -1,4 +1,4 @@
-"""Who may board at this step boundary: the rules of a running batch as one pure function.
+"""Who may board at this step boundary: the rules of running batches as pure functions.
 
 A batch is the rows of one key that share forwards; `openings` looks at who is aboard and whose turn
 it is, and says who may join. Its rules:
@@ -6,7 +6,7 @@ it is, and says who may join. Its rules:
     places    a batch never rides with more than `slots_max` rows; a free place belongs first to a
               row that has paused
     company   only rows of one key share a batch; `batches_max` keys are aboard at once, the last
-              of them is kept for urgent rows
+              of them is kept for urgent rows; they are of `groups_max` groups
     urgency   an urgent row enters a full batch too: a row of another tier pauses for it, each at
               most once, `paused_max` at a time
     turns     while the row whose turn it is can board nowhere, `passed_max` others may pass it;
@@ -16,7 +16,7 @@ it is, and says who may join. Its rules:
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from streams.lanes.lanes import Waiting
@@ -28,10 +28,15 @@ T = TypeVar("T")
 class BoardLimits:
     """Bounds of what is aboard."""
 
-    slots_max: int
+    slots_max: int = 8
     """Rows that ride in one batch."""
-    batches_max: int = 2
-    """Keys aboard at once, at least 1."""
+    batches_max: int = 6
+    """Keys aboard at once, at least 1. Fewer than there are keys about, and those that are not
+    aboard wait for a batch to empty; more, and each batch steps more rarely."""
+    groups_max: int = 2
+    """Groups aboard at once, at least 1."""
+    turn_steps_max: int = 4
+    """Steps that a batch takes before another has its turn."""
     paused_max: int = 8
     """Rows that rest for urgent ones at one time."""
     passed_max: int = 16
@@ -70,6 +75,8 @@ class Openings:
     urgent_new: bool = False
     aboard: frozenset[Hashable] = frozenset()
     """Keys that are aboard: no second batch of one begins."""
+    groups: frozenset[Hashable] | None = frozenset()
+    """Groups of which another batch may begin; None: of any."""
     foreign: bool = False
     """Whether the row whose turn it is can board nowhere: whoever boards passes it."""
 
@@ -77,7 +84,11 @@ class Openings:
         """Whether this row may board."""
         if waiting.key in self.aboard:
             return waiting.key in (self.urgent_places if waiting.urgent else self.places)
-        return self.urgent_new if waiting.urgent else self.new
+        return self._may_begin(waiting)
+
+    def _may_begin(self, waiting: Waiting[T]) -> bool:
+        has_room = self.groups is None or waiting.group in self.groups
+        return has_room and (self.urgent_new if waiting.urgent else self.new)
 
 
 def openings(
@@ -91,23 +102,27 @@ def openings(
     """Who may board, given who is aboard, whose turn it is and how many have passed that one."""
     keys = batches(riders)
     # One batch fewer than there may be; of a single one urgent rows have no part for themselves.
-    ordinary_max = max(1, limits.batches_max - 1)
-    ordinary = keys[:ordinary_max]
-    new, urgent_new = len(keys) < ordinary_max, len(keys) < max(1, limits.batches_max)
-    foreign = head is not None and not (
-        head.key in (keys if head.urgent else ordinary) or (urgent_new if head.urgent else new)
+    ordinary = keys[: max(1, limits.batches_max - 1)]
+    groups = frozenset(rider.waiting.group for rider in riders)
+    unbound = Openings(
+        places=frozenset(ordinary),
+        urgent_places=frozenset(keys),
+        new=len(keys) < max(1, limits.batches_max - 1),
+        urgent_new=len(keys) < max(1, limits.batches_max),
+        aboard=frozenset(keys),
+        groups=groups if len(groups) >= max(1, limits.groups_max) else None,
     )
+    foreign = head is not None and not unbound.admits(head)
     if foreign and head_aged:
-        return Openings(aboard=frozenset(keys), foreign=True)
+        return Openings(aboard=unbound.aboard, foreign=True)
     shut = foreign and passed >= limits.passed_max
     free = {key for key in keys if _free(riders, key, limits) > 0}
     given_up = {key for key in keys if victim(riders, key, limits) is not None}
-    return Openings(
-        places=frozenset() if shut else frozenset(free & set(ordinary)),
-        urgent_places=frozenset(free | given_up),
-        new=new,
-        urgent_new=urgent_new,
-        aboard=frozenset(keys),
+    return replace(
+        unbound,
+        places=frozenset() if shut else unbound.places & free,
+        urgent_places=unbound.urgent_places & (free | given_up),
+        new=unbound.new and not shut,
         foreign=foreign,
     )
 

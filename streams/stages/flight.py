@@ -1,11 +1,11 @@
 """The running batches: jobs board the engine, ride step by step and leave. One thread owns this.
 
-One `turn` is one step boundary and one step of every batch:
+One `turn` is one step boundary and a step of the batches whose turn it is:
 
     sweep    those that wait and were given back, cancelled or are too late go
     leave    the same for rows aboard: they are paid for no further
     board    whoever may join does (`streams.lanes.openings` has the rules)
-    step     each batch in turn; its ended rows are handed on
+    step     batches with an urgent row and one of the others; ended rows are handed on
 
 The engine's time is booked whenever somebody leaves, before anybody hears of it, and at least every
 `BOOK_MS`; so the parts of rows that left early are told as well. A step that fails is taken again
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from inference.engine import Ended, Engine, Tile
@@ -58,16 +58,12 @@ class Crew:
 class Flight:
     """Jobs that wait for the engine and those in it."""
 
-    def __init__(self, crew: Crew, *, waiting_max: int, paused_max: int, passed_max: int) -> None:
+    def __init__(self, crew: Crew, *, waiting_max: int, limits: BoardLimits) -> None:
+        """`limits` in so far as the engine has no say: its own bounds of rows and models hold."""
         self._crew, self._engine = crew, crew.engine
         self._lanes: Lanes[Job] = Lanes(limits=LaneLimits(waiting_max=waiting_max))
-        limits = BoardLimits(
-            slots_max=crew.engine.rows_max,
-            batches_max=crew.engine.batches_max,
-            paused_max=paused_max,
-            passed_max=passed_max,
-        )
-        self._board: Board[Job] = Board(self._lanes, limits)
+        bounds = replace(limits, slots_max=crew.engine.rows_max, groups_max=crew.engine.models_max)
+        self._board: Board[Job] = Board(self._lanes, bounds)
         self._booked_ms = self._swept_ms = _now_ms()
 
     def line_up(self, job: Job, *, first: bool) -> None:
@@ -79,12 +75,14 @@ class Flight:
         self._lanes.offer(job.waiting(key, steps=steps, now_ms=_now_ms()), first=first)
 
     def turn(self) -> bool:
-        """One step boundary and one step of each batch; False when there was nothing to do."""
+        """One step boundary and one step or more; False when there was nothing to do."""
         self._sweep()
         self._leave()
-        self._join()
-        batches = self._board.batches()
+        # Whoever makes room for a partition's new owner is not held up by newcomers.
+        hurried = any(job.leaving for job in self._board.aboard())
+        self._join(only=(lambda job: job.leaving) if hurried else None)
         self._busy()
+        batches = self._board.step(hurried=hurried)
         for batch in batches:
             self._step(batch)
         if _now_ms() - self._booked_ms >= BOOK_MS or not len(self._board):
@@ -127,10 +125,7 @@ class Flight:
             return refused
         return None
 
-    def _join(self) -> None:
-        # Whoever makes room for a partition's new owner is not held up by newcomers.
-        hurried = any(job.leaving for job in self._board.aboard())
-        only = (lambda job: job.leaving) if hurried else None
+    def _join(self, *, only: Callable[[Job], bool] | None) -> None:
         turn = self._board.turn(now_ms=_now_ms(), only=only)
         for job in turn.paused:
             self._crew.ops.count(metrics.ROWS_PAUSED, job.order.pattern.tier)
@@ -177,7 +172,7 @@ class Flight:
 
     def _busy(self) -> None:
         if len(self._board):
-            models = {batch[0].row().model for batch in self._board.batches()}
+            models = {job.model for job in self._board.aboard()}
             # Of several models none is the interval's; the parts say whose time it was.
             self._crew.usage.enter("busy", model=models.pop() if len(models) == 1 else "")
 

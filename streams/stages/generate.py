@@ -22,6 +22,7 @@ from inference.engine import Engine, Tile
 from schemas import metrics
 from schemas.errors import Busy, HeddleError, Rejected, Undecodable
 from schemas.records import PatternRouted
+from streams.lanes.openings import BoardLimits
 from streams.loop.stage import Ending
 from streams.stages import tile as tiles
 from streams.stages.flight import Crew, Flight
@@ -51,10 +52,9 @@ class GenerateLimits:
     """Tiles made for one pattern before its gates' refusal stands."""
     threads_max: int = 4
     """For the shelf and the gates, each way."""
-    paused_max: int = 8
-    """Rows that rest aboard for urgent ones at one time."""
-    passed_max: int = 16
-    """Rows that may board before the one whose turn it is, because it needs another batch."""
+    board: BoardLimits = field(default_factory=BoardLimits)
+    """Of the running batches; how many rows share a step and how many models are aboard is the
+    engine's to say."""
 
 
 @dataclass(slots=True)
@@ -99,8 +99,7 @@ class GenerateStage:
             crew,
             # Above what `submit` lets in: second attempts and jobs given back lie there too.
             waiting_max=self._limits.waiting_max * 4,
-            paused_max=self._limits.paused_max,
-            passed_max=self._limits.passed_max,
+            limits=self._limits.board,
         )
         self._prepare = ThreadPoolExecutor(self._limits.threads_max, "prepare")
         self._settle = ThreadPoolExecutor(self._limits.threads_max, "settle")

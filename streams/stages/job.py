@@ -74,7 +74,7 @@ class Job:
             height_px=pattern.canvas_height_px,
             steps=order.steps,
             guidance=order.guidance,
-            model=f"{pattern.model}@{pattern.version}",
+            model=self.model,
             adapters=tuple((adapter.name, adapter.scale) for adapter in order.adapters),
         )
 
@@ -83,7 +83,12 @@ class Job:
         pattern = self.order.pattern
         since_ms = self.since_ms = now_ms if self.since_ms is None else self.since_ms
         cost = max(pattern.canvas_width_px * pattern.canvas_height_px * steps, 1)
-        return Waiting(self, pattern.tier, pattern.tenant, cost, key, since_ms)
+        return Waiting(self, pattern.tier, pattern.tenant, cost, key, since_ms, group=self.model)
+
+    @property
+    def model(self) -> str:
+        """`family@version`."""
+        return f"{self.order.pattern.model}@{self.order.pattern.version}"
 
     def again(self) -> None:
         """Begin the next attempt."""

@@ -356,6 +356,10 @@ def test_no_network_is_ever_touched(
 def test_models_leave_when_others_come(settings: LoomSettings) -> None:
     """No more models in memory than allowed, and the returning one draws the same."""
     engine = DiffusionEngine(replace(settings, models_max=1))
+    engine.add([row(steps=1)])
+    with pytest.raises(ValueError, match="1 models at once"):
+        engine.add([row(model="xl", steps=1)])
+    engine.drop([0])
     first = _tiles(engine, [row(steps=1)])[0]
     _tiles(engine, [row(model="xl", steps=1)])
     assert list(engine._loaded) == ["xl@1"]

@@ -88,6 +88,18 @@ def test_a_flawed_row_gets_a_seam() -> None:
     )
 
 
+def test_one_model_too_many_does_not_board() -> None:
+    """A third model's row is its caller's error while rows of two are aboard."""
+    engine = StandIn()
+    engine.add([_row(model="a@1")])
+    engine.add([_row(model="b@1")])
+    engine.add([_row(model="b@1", width_px=32)])
+    with pytest.raises(ValueError, match="2 models at once"):
+        engine.add([_row(model="c@1")])
+    engine.drop([0])
+    assert engine.add([_row(model="c@1")]) == [0]
+
+
 @pytest.mark.parametrize("module", ["engine", "shares", "stand_in", "build", "models", "solvers"])
 def test_the_package_loads_without_torch(module: str) -> None:
     """Processes that only speak of rows and tiles never pay for torch."""

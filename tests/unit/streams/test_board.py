@@ -14,6 +14,7 @@ from streams.lanes.lanes import LaneLimits, Lanes, Waiting
 from streams.lanes.openings import BoardLimits, Rider, openings, resuming, victim
 
 TIERS = ("draft", "standard", "premium")
+GROUPS: dict[str, int] = {"k": 1, "l": 1, "m": 2, "n": 3}
 FEVER_MS = 1e12
 """No row ever grows that old."""
 
@@ -54,13 +55,13 @@ class House:
 
     def offer(self, row: Row) -> Row:
         """Let it wait, from now on."""
-        key = Waiting(row, row.tier, "t", row.steps, row.key, self.now_ms)
-        self.lanes.offer(key)
+        group = GROUPS[row.key]
+        self.lanes.offer(Waiting(row, row.tier, "t", row.steps, row.key, self.now_ms, group=group))
         self.left[row] = row.steps
         return row
 
     def turn(self) -> None:
-        """A boundary, then a step of every batch, which takes a millisecond."""
+        """A boundary, then the steps that are due, which take a millisecond."""
         turn = self.board.turn(now_ms=self.now_ms)
         for row in turn.joined:
             assert row not in self.joined, "boards once"
@@ -68,7 +69,7 @@ class House:
         self.paused.update(turn.paused)
         self.check()
         self.now_ms += 1
-        for row in [row for batch in self.board.batches() for row in batch]:
+        for row in [row for batch in self.board.step() for row in batch]:
             self.left[row] -= 1
             if not self.left[row]:
                 self.board.leave([row])
@@ -81,6 +82,7 @@ class House:
         assert all(1 <= len(batch) <= self.limits.slots_max for batch in batches), "places"
         keys = {row.key for row in self.board.aboard()}
         assert len(batches) == len(keys) <= self.limits.batches_max, "batches"
+        assert len({GROUPS[key] for key in keys}) <= self.limits.groups_max, "groups"
         resting = len(self.board) - sum(len(batch) for batch in batches)
         assert resting <= self.limits.paused_max, "resting"
         assert all(times == 1 for times in self.paused.values()), "pauses once"
@@ -91,6 +93,8 @@ LIMITS = st.builds(
     BoardLimits,
     slots_max=st.integers(1, 4),
     batches_max=st.integers(1, 3),
+    groups_max=st.integers(1, 2),
+    turn_steps_max=st.integers(1, 3),
     paused_max=st.integers(0, 3),
     passed_max=st.integers(0, 5),
 )
@@ -98,7 +102,7 @@ ROWS = st.tuples(st.sampled_from(TIERS), st.sampled_from("klm"), st.integers(1, 
 CROWDS = st.lists(st.lists(ROWS, max_size=4), min_size=1, max_size=25)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(limits=LIMITS, crowds=CROWDS)
 def test_everybody_rides_within_the_bounds(
     limits: BoardLimits, crowds: list[list[tuple[str, str, int]]]
@@ -135,7 +139,9 @@ def test_nobody_starves(
             house.offer(Row("flood", *facts))
     before = sum(1 for row in house.left if row not in house.joined)
     row = house.offer(Row("waits", tier, key, 3))
-    turns_max = 20 + 7 * (before + limits.slots_max * limits.batches_max + limits.paused_max + 1)
+    aboard_max = limits.slots_max * limits.batches_max + limits.paused_max
+    others_max = limits.batches_max * limits.turn_steps_max
+    turns_max = 20 + 7 * (before + aboard_max + 1) * others_max
     for _ in range(turns_max):
         house.turn()
         for facts in flood:
@@ -204,7 +210,7 @@ def test_shares_hold_in_a_running_batch() -> None:
 
 def test_company_passes_within_bounds_and_then_the_batch_empties() -> None:
     """A draft of another key sees `passed_max` rows board before it, and its own batch next."""
-    house = House(BoardLimits(slots_max=2, passed_max=3))
+    house = House(BoardLimits(slots_max=2, batches_max=2, passed_max=3))
     for steps in (3, 4):
         house.offer(Row("k", steps=steps))
     house.turn()
@@ -221,7 +227,7 @@ def test_company_passes_within_bounds_and_then_the_batch_empties() -> None:
 def test_past_the_aging_floor_nobody_passes() -> None:
     """Not even an urgent one: the running batch empties at once."""
     riders = [rider(0), rider(1, "premium")]
-    limits = BoardLimits(slots_max=4)
+    limits = BoardLimits(slots_max=4, batches_max=2)
     foreign = waiting(key="l")
     now = openings(riders, limits, head=foreign)
     assert now.foreign
@@ -238,7 +244,7 @@ def test_past_the_aging_floor_nobody_passes() -> None:
 
 def test_the_last_batch_is_for_urgent_rows() -> None:
     """Others neither begin it nor join it; once the first batch has ended it is like any other."""
-    limits = BoardLimits(slots_max=2)
+    limits = BoardLimits(slots_max=2, batches_max=2)
     both = [rider(0), rider(1, "premium", "l")]
     alone = openings([rider(0)], limits, head=None)
     assert alone.admits(waiting("premium", "l"))
@@ -276,3 +282,33 @@ def test_only_those_named_board_when_somebody_is_in_a_hurry() -> None:
     assert house.board.turn(now_ms=0, only=lambda row: False).joined == ()
     turn = house.board.turn(now_ms=0)
     assert (turn.joined, turn.flying) == ((first,), 1)
+
+
+def test_batches_take_turns_and_urgent_ones_every_step() -> None:
+    """Others go on for `turn_steps_max` steps and then make way; none is left out."""
+    house = House(BoardLimits(slots_max=2, turn_steps_max=2))
+    for key in "kl":
+        house.offer(Row("r", "draft", key, 9))
+    house.board.turn(now_ms=0)
+    seen = [[batch[0].key for batch in house.board.step()] for _ in range(6)]
+    assert seen == [["k"], ["k"], ["l"], ["l"], ["k"], ["k"]]
+    house.offer(Row("r", "premium", "m", 9))
+    house.board.turn(now_ms=0)
+    seen = [[batch[0].key for batch in house.board.step()] for _ in range(4)]
+    assert seen == [["m", "l"], ["m", "l"], ["m", "k"], ["m", "k"]]
+    assert [batch[0].key for batch in house.board.step(hurried=True)] == ["k"]
+
+
+def test_rows_of_too_many_groups_wait() -> None:
+    """A third model's row boards when the rows of one of the two have ended, and is passed by
+    `passed_max` rows at most."""
+    house = House(BoardLimits(slots_max=1, groups_max=2, passed_max=1))
+    for key in "km":
+        house.offer(Row("first", "draft", key, 2))
+    house.turn()
+    third = house.offer(Row("third", "draft", "n", 1))
+    later = [house.offer(Row("later", "draft", "l", 2)) for _ in range(3)]
+    while third not in house.joined:
+        house.turn()
+    assert sum(row in house.joined for row in later) <= 1
+    assert len({row.key for row in house.board.aboard()} & {"k", "l"}) <= 1

@@ -19,6 +19,7 @@ from schemas.records import CancelRequested, PatternRouted, Prompt
 from streams.kafka.connection import Connection
 from streams.kafka.events import Events
 from streams.kafka.message import Message, Place
+from streams.lanes.openings import BoardLimits
 from streams.ops import Ops
 from streams.stages.flight import Crew, Flight
 from streams.stages.job import Job
@@ -47,7 +48,7 @@ class House:
             on_tile=self.tiles.__setitem__,
             on_end=self.ended.__setitem__,
         )
-        self.flight = Flight(crew, waiting_max=100, paused_max=2, passed_max=8)
+        self.flight = Flight(crew, waiting_max=100, limits=BoardLimits(paused_max=2, passed_max=8))
         self.count = 0
 
     def offer(
