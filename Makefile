@@ -5,16 +5,19 @@ HEDDLE := .venv/bin/heddle
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench clean distclean
+.PHONY: help setup demo demo-docker test check format bench clean distclean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what is missing; quick when nothing is
 	@setup/setup.sh
 
 demo: setup ## start everything, weave 24 patterns, show them, stop everything
 	@$(HEDDLE) demo
+
+demo-docker: setup ## the same in containers: builds the images, composes, demonstrates, takes down
+	@setup/demo-docker.sh
 
 test: ## all tests, against the real parts
 	@setup/setup.sh tests

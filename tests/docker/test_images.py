@@ -1,0 +1,127 @@
+"""The images themselves: who runs in them, what they hold, what they weigh, what they answer.
+
+Run by setup/demo-docker.sh once it has built them (HEDDLE_TEST_DOCKER=1); left out otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+VERSION = os.environ.get("HEDDLE_VERSION", "dev")
+IMAGES = ("river", "ledger", "gpu")
+MB_MAX = {"river": 700, "ledger": 1_200}
+HARDENED = (
+    "--read-only", "--tmpfs", "/tmp:size=256m", "--cap-drop", "ALL",  # noqa: S108
+    "--security-opt", "no-new-privileges:true", "--pids-limit", "200", "--memory", "2g",
+)  # fmt: skip
+pytestmark = [
+    pytest.mark.skipif(
+        not os.environ.get("HEDDLE_TEST_DOCKER"), reason="setup/demo-docker.sh runs these"
+    ),
+    pytest.mark.timeout(300),
+]
+
+
+def docker(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run the client."""
+    return subprocess.run(
+        ["docker", *words], capture_output=True, text=True, timeout=180, check=check
+    )
+
+
+def inspected(name: str) -> dict[str, Any]:
+    """What the daemon knows of an image."""
+    found: list[dict[str, Any]] = json.loads(
+        docker("image", "inspect", f"heddle/{name}:{VERSION}").stdout
+    )
+    return found[0]
+
+
+@contextmanager
+def running(image: str, *words: str, env: dict[str, str] | None = None) -> Iterator[str]:
+    """A hardened container, its id; gone afterwards."""
+    given = [word for name, value in (env or {}).items() for word in ("-e", f"{name}={value}")]
+    name = f"heddle-test-{uuid.uuid4().hex[:8]}"
+    docker("run", "-d", "--name", name, *HARDENED, *given, f"heddle/{image}:{VERSION}", *words)
+    try:
+        yield name
+    finally:
+        docker("rm", "-f", "-v", name, check=False)
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_says_what_it_is(name: str) -> None:
+    """Version, revision, licence and source as labels; not root; a health check without a shell."""
+    config = inspected(name)["Config"]
+    labels = config["Labels"]
+    for label in ("version", "revision", "licenses", "source", "title"):
+        assert labels[f"org.opencontainers.image.{label}"]
+    assert config["User"] == "10001:10001"
+    assert config["Healthcheck"]["Test"][0] == "CMD"
+    assert config["Entrypoint"][0] == "/opt/heddle/bin/python"
+
+
+@pytest.mark.parametrize(("name", "mb_max"), MB_MAX.items())
+def test_an_image_weighs_what_it_may(name: str, mb_max: int) -> None:
+    """river at most 700 MB, ledger at most 1.2 GB, base image included."""
+    assert inspected(name)["Size"] / 1e6 <= mb_max
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [("river", ("torch", "chdb")), ("ledger", ("torch", "pyvips")), ("gpu", ("chdb", "pytest"))],
+)
+def test_an_image_holds_what_its_stages_need_alone(name: str, absent: tuple[str, ...]) -> None:
+    """No torch and no engine in river, no torch and no pictures in ledger, no tests anywhere."""
+    code = (
+        "import importlib.util as u, os, sys;"
+        f"print([m for m in {(*absent, 'pytest')!r} if u.find_spec(m)],"
+        " os.path.exists('/app/tests'), os.getuid())"
+    )
+    said = docker(
+        "run", "--rm", *HARDENED, "--entrypoint", "python", f"heddle/{name}:{VERSION}", "-c", code
+    )
+    assert said.stdout.strip() == "[] False 10001"
+
+
+def test_a_stage_without_a_broker_says_so_in_one_line() -> None:
+    """cuda without a GPU, and a volume that is read-only: exit code and line reach the outside."""
+    for image, env, words, code in (
+        ("gpu", {"HEDDLE_DEVICE": "cuda"}, ("run", "generate"), 12),
+        ("river", {}, ("run", "route"), 13),
+    ):
+        given = [word for name, value in env.items() for word in ("-e", f"{name}={value}")]
+        hardened = [*HARDENED, "-e", "HEDDLE_ASSETS=file:///app/shelf", *given]
+        ended = docker("run", "--rm", *hardened, f"heddle/{image}:{VERSION}", *words, check=False)
+        assert ended.returncode == code, ended.stderr
+        assert ended.stderr.count("\n") == 1, ended.stderr
+
+
+def test_cold_starts_and_health() -> None:
+    """Hardened, the schema endpoint and the ledger become healthy by the image's own check; both
+    leave within their grace with exit code 0."""
+    passwords = {
+        "HEDDLE_LEDGER_WRITER_PASSWORD": "one",
+        "HEDDLE_LEDGER_READER_PASSWORD": "another",
+    }
+    for image, words, env in (("river", ("run", "schema"), {}), ("ledger", (), passwords)):
+        began_s = time.monotonic()
+        with running(image, *words, env=env) as name:
+            while docker(
+                "exec", name, "python", "-P", "-m", "heddle.probe", check=False
+            ).returncode:
+                assert time.monotonic() - began_s < 120, docker("logs", name).stderr
+                time.sleep(0.2)
+            print(f"{image} {' '.join(words)}: answers after {time.monotonic() - began_s:.1f} s")
+            docker("stop", "-t", "30", name)
+            state = json.loads(docker("inspect", name).stdout)[0]["State"]
+            assert state["ExitCode"] == 0
