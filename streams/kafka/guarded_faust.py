@@ -219,7 +219,7 @@ class Watch:
         self._seen = seen
 
     def _show(self, place: TopicPartition, lag: int) -> None:
-        oldest_ms = self._marks.oldest_ms(place) if lag else None
+        oldest_ms = self._marks.oldest_ms(place)
         age_s = 0.0 if oldest_ms is None else max(time.time() - oldest_ms / 1000, 0.0)
         labels = (place[0], str(place[1]))
         self._ops.gauge(metrics.LAG, lag, *labels)

@@ -100,6 +100,8 @@ class Theirs:
         self.can_resume_flow.set()
 
     async def getmany(self, _timeout: float) -> AsyncIterator[Any]:
+        if not self.flow_active:
+            await self.can_resume_flow.wait()
         for place, batch in (await self._getmany(None, 1.0)).items():
             if not self.flow_active:
                 await self.perform_seek()
@@ -124,6 +126,7 @@ class Theirs:
 
     async def seek_wait(self, partitions: Any) -> None:
         self.log.append(f"seek {partitions}")
+        await asyncio.sleep(self._fetch_s)
 
     async def _to_beginning(self, *places: TP) -> None:
         assert places == (PLACE,)
@@ -199,6 +202,24 @@ def test_tables_are_sought_between_fetches() -> None:
         await asyncio.sleep(0)
         await consumer.seek_wait("there")
         assert turn.done()
+
+    asyncio.run(scene())
+
+
+def test_a_second_rebalance_finds_nothing_in_hand() -> None:
+    """A fetch that waited for one seek, and finds the flow stopped after it, holds up no other."""
+
+    async def scene() -> None:
+        consumer, _ = guarded(fetch_s=0.01)
+        first = asyncio.create_task(consumer.seek_wait("there"))
+        await asyncio.sleep(0)
+        turn = asyncio.create_task(drained(consumer, []))
+        await asyncio.sleep(0)
+        consumer.stop_flow()
+        await first
+        await asyncio.wait_for(consumer.perform_seek(), 5)
+        await turn
+        assert consumer.log == ["seek there", "seek"]
 
     asyncio.run(scene())
 
