@@ -32,6 +32,7 @@ VIEWS: Final = (
     "daily_machines",
     "daily_latency",
     "daily_storage",
+    "model_book",
 )
 TENANT_VIEWS: Final = (
     "patterns",

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from analytics.bill import Bill, bill, month_of
+from analytics.dashboards import GROUPS, Panel
 from analytics.focus import focus
 from analytics.link import Address, Link
 from heddle.__main__ import main
@@ -152,6 +153,25 @@ def test_the_command_prints_the_bill(
     assert (told["month"], told["loaded_cost"]) == ("2026-11", "0.019375000000")
     assert told["cost_per_accepted"] == "0.004000000"
     assert main(["costs", "--month", "soon"]) == 1
+
+
+@pytest.mark.parametrize(
+    "panel", [one for _, group in GROUPS for one in group], ids=lambda one: one.title
+)
+def test_every_panel_of_the_dashboard_has_its_rows(address: Address, panel: Panel) -> None:
+    """Each query runs as a reader, the plugin's macros put as it puts them; series have a time."""
+    since, until = "'2026-11-01 00:00:00'", "'2026-11-30 00:00:00'"
+    during = rf"\1 >= toDateTime({since}) AND \1 <= toDateTime({until})"
+    sql = re.sub(r"\$__timeFilter\((\w+)\)", during, panel.sql)
+    days = r"\1 >= toDate('2026-11-01') AND \1 <= toDate('2026-11-30')"
+    sql = re.sub(r"\$__dateFilter\((\w+)\)", days, sql)
+    assert "$" not in sql
+    link = Link(address)
+    columns, found = link.rows(sql)
+    link.close()
+    assert found or panel.title in {"Changes", "Worker lives whose time does not add up"}
+    if panel.kind == "timeseries":
+        assert columns[0] == "time"
 
 
 MANDATORY = {
