@@ -175,16 +175,24 @@ def _require_seen(admin: AdminClient, name: str, connection: Connection) -> None
 
 def _described(admin: AdminClient, names: Sequence[str]) -> dict[str, Any]:
     """By topic: its description with what we may do there, or the code of the error."""
-    found: dict[str, Any] = {}
     asked = TopicCollection(list(names))
-    futures = admin.describe_topics(
-        asked, include_authorized_operations=True, request_timeout=ANSWER_S_MAX
+    return _answers(
+        admin.describe_topics(
+            asked, include_authorized_operations=True, request_timeout=ANSWER_S_MAX
+        )
     )
+
+
+def _answers(futures: Mapping[str, Any]) -> dict[str, Any]:
+    """By name: the answer, or the code of the error. A busy broker's silence forbids nothing."""
+    found: dict[str, Any] = {}
     for name, future in futures.items():
         try:
-            found[name] = future.result(ANSWER_S_MAX)
+            found[name] = future.result(2 * ANSWER_S_MAX)
         except KafkaException as error:
             found[name] = error.args[0].code()
+        except TimeoutError:
+            found[name] = KafkaError._TIMED_OUT
     return found
 
 
@@ -212,18 +220,13 @@ def lacking(connection: Connection, acls: Sequence[Acl]) -> list[Acl]:
 
 def _groups(admin: AdminClient, names: Sequence[str]) -> dict[str, Any]:
     """By group: its description, or the code of the error."""
-    found: dict[str, Any] = {}
     if not names:
-        return found
-    futures = admin.describe_consumer_groups(
-        list(names), include_authorized_operations=True, request_timeout=ANSWER_S_MAX
+        return {}
+    return _answers(
+        admin.describe_consumer_groups(
+            list(names), include_authorized_operations=True, request_timeout=ANSWER_S_MAX
+        )
     )
-    for name, future in futures.items():
-        try:
-            found[name] = future.result(ANSWER_S_MAX)
-        except KafkaException as error:
-            found[name] = error.args[0].code()
-    return found
 
 
 def require_rights(connection: Connection, acls: Sequence[Acl]) -> None:

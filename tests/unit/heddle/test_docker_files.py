@@ -11,6 +11,7 @@ import pytest
 
 from heddle.commands.run import STAGES
 from heddle.settings import SETTINGS
+from schemas.metrics import METRICS
 
 yaml: Any = importlib.import_module("yaml")  # It ships no types.
 HOUSE = Path(__file__).parents[3]
@@ -80,3 +81,16 @@ def test_compose_sets_what_there_is() -> None:
     for service in COMPOSE["services"].values():
         told = {name for name in service.get("environment", {}) if name.startswith("HEDDLE_")}
         assert told <= known
+
+
+def test_alerts_and_dashboards_ask_for_metrics_that_there_are() -> None:
+    """Every heddle_* name in alerts and dashboards is one of schemas/metrics.py."""
+    known = {metric.name for metric in METRICS}
+    texts = [DOCKER / "prometheus/alerts.yml", *(DOCKER / "grafana/dashboards").glob("*.json")]
+    for path in texts:
+        names = set(re.findall(r"heddle_[a-z_]+", path.read_text()))
+        asked = {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
+        assert asked
+        assert asked <= known, path
+    rules = yaml.safe_load((DOCKER / "prometheus/alerts.yml").read_text())["groups"][0]["rules"]
+    assert all({"alert", "expr", "labels", "annotations"} <= set(rule) for rule in rules)
