@@ -135,37 +135,33 @@ def steps(tile: Bytes) -> None:
 def blocks(work: Job) -> None:
     """The same job by us and by each tool alone."""
     side = work.side_px
+    row = row_of(work)
     size = PrintSize(width_px=side, height_px=side, width_um=640_000, height_um=640_000)
     heading(f"{side} x {side} px")
     small, whole = Image.fromarray(work.tile), Image.fromarray(work.picture)
     scale = side / TILE_PX
-    measure(
+    row(
         "enlarge: ours, wrapped",
         lambda: lanczos(work.tile, HALF_DROP, width_px=side, height_px=side),
     )
-    measure(
-        "enlarge: libvips", lambda: vips_image(work.tile).resize(scale, kernel="lanczos3").numpy()
-    )
-    measure("enlarge: Pillow", lambda: small.resize((side, side), Image.Resampling.LANCZOS))
-    measure(
-        "trace: ours, wrapped", lambda: trace(work.index_map, work.separation.palette, HALF_DROP)
-    )
-    measure("trace: Potrace", partial(bare_potrace, work))
-    measure("palette: ours", lambda: separate(work.tile, HALF_DROP, colours_max=8))
-    measure("palette: Pillow, median cut", lambda: small.quantize(8))
-    measure("TIFF: ours", lambda: write_tiff(work.picture, size))
-    measure(
-        "TIFF: libvips", lambda: vips_image(work.picture).tiffsave_buffer(compression="deflate")
-    )
-    measure("TIFF: Pillow", lambda: saved(whole, "TIFF", compression="tiff_adobe_deflate"))
-    measure("PNG: ours", lambda: write_png(work.picture, size))
-    measure("PNG: libvips", lambda: vips_image(work.picture).pngsave_buffer())
-    measure("PNG: Pillow", lambda: saved(whole, "PNG"))
+    row("enlarge: libvips", lambda: vips_image(work.tile).resize(scale, kernel="lanczos3").numpy())
+    row("enlarge: Pillow", lambda: small.resize((side, side), Image.Resampling.LANCZOS))
+    row("trace: ours, wrapped", lambda: trace(work.index_map, work.separation.palette, HALF_DROP))
+    row("trace: Potrace", partial(bare_potrace, work))
+    row("palette: ours", lambda: separate(work.tile, HALF_DROP, colours_max=8))
+    row("palette: Pillow, median cut", lambda: small.quantize(8))
+    row("TIFF: ours", lambda: write_tiff(work.picture, size))
+    row("TIFF: libvips", lambda: vips_image(work.picture).tiffsave_buffer(compression="deflate"))
+    row("TIFF: Pillow", lambda: saved(whole, "TIFF", compression="tiff_adobe_deflate"))
+    row("PNG: ours", lambda: write_png(work.picture, size))
+    row("PNG: libvips", lambda: vips_image(work.picture).pngsave_buffer())
+    row("PNG: Pillow", lambda: saved(whole, "PNG"))
     more_blocks(work, size, whole)
 
 
 def more_blocks(work: Job, size: PrintSize, whole: Image.Image) -> None:
     """Press, indexed, straight and separated files."""
+    row = row_of(work)
     straight = PrintSize(
         width_px=2 * size.width_px,
         height_px=size.height_px,
@@ -173,28 +169,26 @@ def more_blocks(work: Job, size: PrintSize, whole: Image.Image) -> None:
         height_um=size.height_um,
     )
     press = vips_image(work.picture)
-    measure("CMYK TIFF: ours", lambda: write_cmyk_tiff(work.picture, size))
-    measure(
+    row("CMYK TIFF: ours", lambda: write_cmyk_tiff(work.picture, size))
+    row(
         "CMYK TIFF: libvips",
         lambda: press.icc_transform("cmyk", input_profile="srgb").tiffsave_buffer(
             compression="lzw"
         ),
     )
-    measure("CMYK TIFF: Pillow", partial(bare_cmyk, whole))
+    row("CMYK TIFF: Pillow", partial(bare_cmyk, whole))
     colours = work.separation.palette.rgb()
     indexed = Image.fromarray(work.index_map).convert("P")
     indexed.putpalette(colours.tobytes())
-    measure("indexed TIFF: ours", lambda: write_indexed_tiff(work.index_map, colours, size))
-    measure(
-        "indexed TIFF: Pillow", lambda: saved(indexed, "TIFF", compression="tiff_adobe_deflate")
-    )
-    measure(
+    row("indexed TIFF: ours", lambda: write_indexed_tiff(work.index_map, colours, size))
+    row("indexed TIFF: Pillow", lambda: saved(indexed, "TIFF", compression="tiff_adobe_deflate"))
+    row(
         "straight TIFF: ours",
         lambda: write_tiff(expand_to_straight(work.picture, HALF_DROP), straight),
     )
-    measure("straight TIFF: libvips", partial(bare_straight, press))
+    row("straight TIFF: libvips", partial(bare_straight, press))
     names = [ink.plate(rank) for rank, ink in enumerate(work.separation.palette.inks, start=1)]
-    measure(
+    row(
         "separation TIFF: ours, no tool alone does it",
         lambda: write_separated_tiff(
             pack(
@@ -240,6 +234,11 @@ def saved(picture: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def row_of(work: Job) -> Callable[[str, Callable[[], Any]], Any]:
+    """Measures a row; at full size once, for a round there takes seconds."""
+    return partial(measure, rounds=1 if work.side_px > 4 * TILE_PX else ROUNDS)
 
 
 def heading(text: str) -> None:
