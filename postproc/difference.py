@@ -23,8 +23,6 @@ def ciede2000(one: npt.ArrayLike, other: npt.ArrayLike) -> Floats:
     (chroma1, hue1), (chroma2, hue2) = _polar(first, stretch), _polar(second, stretch)
     grey = chroma1 * chroma2 == 0
     turn = np.where(grey, 0.0, (hue2 - hue1 + 180) % 360 - 180)
-    # Exactly opposite hues count as +180 in the published pairs, which the remainder makes -180.
-    turn = np.where((turn == -180) & (hue2 > hue1), 180.0, turn)
     hue = np.where(grey, hue1 + hue2, _mean_hue(hue1, hue2))
     lightness = (first[..., 0] + second[..., 0]) / 2
     chroma = (chroma1 + chroma2) / 2

@@ -95,6 +95,16 @@ def test_cmc_is_the_published_one(
     assert float(cmc(standard, sample, l=lightness)) == pytest.approx(wanted, abs=1e-6)
 
 
+def test_cmc_has_no_jump_round_the_circle_of_hues() -> None:
+    """Its two formulas for hue meet at 164 and 345 degrees, to a hundredth."""
+    hues = np.radians(np.arange(0, 360, 0.5))
+    standard = np.stack([np.full_like(hues, 50), 40 * np.cos(hues), 40 * np.sin(hues)], axis=-1)
+    turned = hues + np.radians(3)
+    sample = np.stack([np.full_like(hues, 50), 40 * np.cos(turned), 40 * np.sin(turned)], axis=-1)
+    found = cmc(standard, sample)
+    assert np.abs(np.diff(found) / found[:-1]).max() < 0.01
+
+
 def test_greys_do_not_move_between_illuminants() -> None:
     """Adaptation keeps white white and grey grey, whatever light they were measured under."""
     for name in WHITES:
