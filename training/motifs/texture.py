@@ -187,12 +187,13 @@ def _bristles(y: Tensor, canvas: Canvas, cell: Cells, channel: int) -> Tensor:
 def _crosshatch(canvas: Canvas, inks: int) -> Layers:
     """Pen lines both ways, wavering in place and weight, so that they break and thicken."""
     count = _HATCHES[canvas.scale]
-    waver = canvas.noise(count // 4, count // 4, 1) - 0.5
+    patches = 2 * math.ceil(count / 8)
+    waver = canvas.noise(patches, patches, 1) - 0.5
     layers: Layers = []
     for place, sign in enumerate((1.0, -1.0)):
         phase = (canvas.u + sign * canvas.v) * count + waver * 0.8
         # One way is drawn nearly all over, the other one where the shade is deep.
-        weight = canvas.noise(count // 4, count // 4, 2 + place)
+        weight = canvas.noise(patches, patches, 2 + place)
         share = canvas.between(0.26, 0.36) * ((weight - 0.12 - 0.22 * place) * 4).clamp(0, 1)
         line = ((torch.remainder(phase, 1.0) - 0.5).abs() - 0.5 * share) * math.sqrt(0.5)
         layers.append(Layer(distance_px=canvas.px(line, count), ink=min(place, inks - 1)))
@@ -232,7 +233,7 @@ _CONFETTI: Counts = (14, 10, 7, 5)
 _MEMPHIS: Counts = (8, 6, 4, 3)
 _SPOTS: Counts = (12, 8, 6, 4)
 _STROKES: Counts = (8, 6, 4, 3)
-_HATCHES: Counts = (40, 32, 24, 16)
+_HATCHES: Counts = (32, 24, 16, 12)
 _IKATS = ((8, 6), (6, 4), (4, 2), (2, 2))
 
 FAMILIES: dict[str, Motif] = {

@@ -104,8 +104,11 @@ def _plaid(canvas: Canvas, inks: int) -> Layers:
     twill = sdf.band((canvas.u + canvas.v) * 64, torch.full_like(canvas.fill, 0.5))
     twill = canvas.px(twill * math.sqrt(0.5), 64)
     layers = _sett(canvas, canvas.v, inks, count)
-    layers.append(Layer(distance_px=twill, ink=-1))
-    for stripe in _sett(canvas, canvas.u, inks, count):
+    warp = _sett(canvas, canvas.u, inks, count)
+    # Undyed warp lies over the weft only where no dyed one does, so that dye on dye stays pure.
+    dyed = torch.stack([stripe.distance_px for stripe in warp]).amin(0)
+    layers.append(Layer(distance_px=torch.maximum(twill, -dyed), ink=-1))
+    for stripe in warp:
         both = torch.maximum(stripe.distance_px, twill)
         layers.append(Layer(distance_px=both, ink=stripe.ink))
     return layers
@@ -143,22 +146,19 @@ def _houndstooth(canvas: Canvas, inks: int) -> Layers:
 
 def _herringbone(canvas: Canvas, inks: int) -> Layers:
     """A twill that turns about at every column, broken by half a rib where it turns."""
-    count = _BONES[canvas.scale]
+    count, ribs = _BONES[canvas.scale], _RIBS[canvas.scale]
     across, along = _along(canvas)
     x = across * count
     column = torch.floor(x)
     side = torch.remainder(column, 2)
     slant = torch.where(side > 0.5, x - column, column + 1 - x)
-    phase = along * (count * _RIBS) + slant * _RIBS + 0.5 * side
-    rib = sdf.band(phase, canvas.between(0.42, 0.56)) * (math.sqrt(0.5) / _RIBS)
+    phase = along * (count * ribs) + slant * ribs + 0.5 * side
+    rib = sdf.band(phase, canvas.between(0.42, 0.56)) * (math.sqrt(0.5) / ribs)
     layers = [Layer(distance_px=canvas.px(rib, count))]
     if inks > 1:
         dye = torch.remainder(torch.floor(phase), inks).long()
         layers = [Layer(distance_px=canvas.px(rib, count), dye=dye)]
     return layers
-
-
-_RIBS = 3
 
 
 def _basketweave(canvas: Canvas, inks: int) -> Layers:
@@ -182,7 +182,9 @@ def _basketweave(canvas: Canvas, inks: int) -> Layers:
 _PINS = (24, 16, 8, 4)
 _PLAIDS = (8, 4, 2, 2)
 _TEETH = (16, 8, 4, 2)
-_BONES = (16, 8, 6, 4)
+# Half of them is even as well, so that columns keep their sides under half a tile's drop.
+_BONES = (12, 8, 4, 4)
+_RIBS = (4, 4, 4, 2)
 _BASKETS = (16, 12, 8, 4)
 _STANDS = ("vertical", "horizontal")
 
@@ -201,7 +203,7 @@ FAMILIES: dict[str, Motif] = {
     "plaid": Motif(paint=_plaid, repeats=square(_PLAIDS), inks_max=4, inks_large_max=4),
     "houndstooth": Motif(paint=_houndstooth, repeats=square(_TEETH), inks_max=2, inks_large_max=1),
     "herringbone": Motif(
-        paint=_herringbone, repeats=((8, 48), (4, 24), (3, 18), (2, 12)), inks_max=2, ways=_STANDS
+        paint=_herringbone, repeats=((6, 48), (4, 32), (2, 16), (2, 8)), inks_max=2, ways=_STANDS
     ),
     "basketweave": Motif(paint=_basketweave, repeats=((8, 8), (6, 6), (4, 4), (2, 2))),
 }

@@ -16,7 +16,7 @@ TOLERANCE = 2e-3
 INKS = ("navy", "red", "gold", "green", "magenta")
 FINISHES = (
     ("star", {"toss": 1.0}),
-    ("paisley", {"toss": 0.6, "style": "line"}),
+    ("heart", {"toss": 0.6, "style": "line"}),
     ("rose", {"density": "sparse", "texture": "watercolour"}),
     ("leaf", {"style": "line", "texture": "watercolour", "toss": 0.8}),
     ("dot", {"texture": "linen", "toss": 1.0}),
