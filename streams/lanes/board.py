@@ -74,16 +74,18 @@ class Board(Generic[T]):
         """Who rides in each batch, the batch that has run longest first."""
         return list(self._riding().values())
 
-    def step(self, *, hurried: bool = False) -> list[list[T]]:
+    def step(self, *, first: Callable[[T], bool] | None = None) -> list[list[T]]:
         """Whose batches take a step now: all with an urgent row, and one of the others.
 
         So an urgent row has at least half of the machine, and the others take turns of
-        `turn_steps_max` steps. `hurried`: the one that has run longest alone, because what ends
-        soon is worth more then than what is fair.
+        `turn_steps_max` steps. Where rows come `first`, a batch of theirs goes on alone, the one
+        that has run longest: what ends soon is worth more then than what is fair.
         """
         riding = self._riding()
-        if hurried or not riding:
-            return list(riding.values())[:1]
+        if first is not None:
+            hurried = [batch for batch in riding.values() if any(map(first, batch))]
+            if hurried:
+                return hurried[:1]
         urgent = {r.waiting.key for r in self._riders.values() if r.waiting.urgent and not r.paused}
         others = [key for key in riding if key not in urgent]
         chosen = [key for key in riding if key in urgent]

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from inference.engine import Ended, Engine, Tile
 from inference.engine import Forward as Measured
 from schemas import metrics
-from schemas.errors import Rejected
+from schemas.errors import Rejected, Transient
 from schemas.records import Forward, Part
 from streams.lanes.board import Board
 from streams.lanes.lanes import LaneLimits, Lanes
@@ -79,10 +79,10 @@ class Flight:
         self._sweep()
         self._leave()
         # Whoever makes room for a partition's new owner is not held up by newcomers.
-        hurried = any(job.leaving for job in self._board.aboard())
-        self._join(only=(lambda job: job.leaving) if hurried else None)
+        first = _leaves if any(map(_leaves, self._board.aboard())) else None
+        self._join(only=first)
         self._busy()
-        batches = self._board.step(hurried=hurried)
+        batches = self._board.step(first=first)
         for batch in batches:
             self._step(batch)
         if _now_ms() - self._booked_ms >= BOOK_MS or not len(self._board):
@@ -155,8 +155,9 @@ class Flight:
         try:
             boarded = self._engine.add([job.row() for job in jobs])
         except Exception as error:  # noqa: BLE001 - the row at fault ends with it
-            if len(jobs) == 1:
-                self._ended({jobs[0]: error})
+            # A model that cannot be loaded is nobody's fault: trying it for each row helps none.
+            if len(jobs) == 1 or isinstance(error, Transient):
+                self._ended(dict.fromkeys(jobs, error))
                 return
             for job in jobs:
                 self._add([job])
@@ -221,6 +222,10 @@ class Flight:
                 if job is not None:
                     job.gpu_us += part.duration_us
         self._crew.usage.add([_travelling(forward) for forward in forwards])
+
+
+def _leaves(job: Job) -> bool:
+    return job.leaving
 
 
 def _end_of(end: Tile | Ended) -> Tile | Rejected:

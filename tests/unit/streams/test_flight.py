@@ -230,8 +230,20 @@ def test_newcomers_wait_for_rows_whose_partition_leaves() -> None:
     assert house.tiles[leaves].batch_rows == 1
 
 
-@pytest.mark.parametrize("error", [Transient("machine"), ZeroDivisionError()])
-@pytest.mark.parametrize("at_boarding", [True, False])
+def test_a_batch_of_rows_that_leave_goes_on_alone() -> None:
+    """One that has run longer, or is premium's, waits until they have ended."""
+    house = House()
+    old, leaves = house.offer("premium", steps=3), house.offer(steps=6, side_px=64)
+    house.flight.turn()
+    leaves.leaving = True
+    house.fly()
+    assert list(house.tiles) == [leaves, old]
+
+
+HARM = [(Transient("m"), False), (ZeroDivisionError(), False), (ZeroDivisionError(), True)]
+
+
+@pytest.mark.parametrize(("error", "at_boarding"), HARM)
 def test_a_row_that_harms_the_machine_ends_alone(error: Exception, at_boarding: bool) -> None:
     """Its error is its own end; those that rode with it get their tiles."""
     engine = Harmful(rows_max=4)
@@ -243,6 +255,19 @@ def test_a_row_that_harms_the_machine_ends_alone(error: Exception, at_boarding: 
     assert house.ended == {bad: error}
     assert set(house.tiles) == set(good)
     assert engine._aboard == {}
+
+
+def test_a_model_that_cannot_be_loaded_is_tried_once_for_all() -> None:
+    """Those that would board together wait for the machine together; the others fly on."""
+    engine = Harmful(rows_max=4)
+    engine.at_boarding = True
+    house = House(engine)
+    other = house.offer(steps=4)
+    house.flight.turn()
+    waits = [house.offer(prompt="harm"), house.offer()]
+    house.fly()
+    assert house.ended == dict.fromkeys(waits, engine.error)
+    assert list(house.tiles) == [other]
 
 
 def test_a_second_attempt_is_a_row_like_any_other() -> None:
