@@ -44,9 +44,7 @@ DAY: Final = Colourway(
     name="noon",
     swatches=parse_swatches("sand #efe3c8, sea #1f7a8c, coral #e4572e, sun #f2b134"),
 )
-CLIENT: Final = parse_swatches(
-    "Mill Navy 20 4 -30, Chalk 94 0 6, Madder 38 52 28", viewing="D65/10"
-)
+CLIENT: Final = parse_swatches("Navy 20 4 -30, Chalk 94 0 6, Moss 62 -14 18, Ochre 72 16 66")
 
 
 def main() -> None:
