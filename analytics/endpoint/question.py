@@ -15,7 +15,7 @@ from analytics.contract import DATABASE, READER, WRITER, tenant_reader
 from schemas.errors import Unusable
 from schemas.names import TENANT
 
-from .faults import AUTHENTICATION_FAILED, BAD_ARGUMENTS, READONLY, fault
+from .faults import AUTHENTICATION_FAILED, BAD_ARGUMENTS, NOT_IMPLEMENTED, READONLY, fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +49,8 @@ _READER_SETTINGS: Final = re.compile(
 """Settings that shape an answer and reach nothing else. The overflow mode stays ours."""
 TENANTS_MAX: Final = 1_000
 """Readers of one tenant each; every question compares its password with all of theirs."""
+_FOR_INSERTS: Final = re.compile(r"(?:async_insert|wait_for_async_insert|insert)(?:_\w+)?")
+"""Drivers send them with every question (JDBC: async_insert); to a reader they mean nothing."""
 _SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -92,6 +94,9 @@ def asked(
     pairs = parse_qsl(urlsplit(target).query, keep_blank_values=True, max_num_fields=500)
     given = dict(pairs)
     role, tenant = _who(given, headers, passwords)
+    if given.get("compress") == "1":
+        # Its own framing, which is not HTTP's; said at once, or the driver fails on our first byte.
+        raise fault(NOT_IMPLEMENTED, "answers are not compressed here: connect with compress=0")
     return Question(
         role=role,
         tenant=tenant,
@@ -116,6 +121,8 @@ def reader_settings(given: Mapping[str, str], limits: Limits) -> dict[str, str |
             settings[name] = min(int(settings[name]), _whole(name, text) or int(settings[name]))
         elif _READER_SETTINGS.fullmatch(name):
             settings[name] = text
+        elif _FOR_INSERTS.fullmatch(name):
+            continue
         else:
             raise fault(READONLY, f"Cannot modify '{name}' setting in readonly mode")
     settings["result_overflow_mode"] = "throw"
