@@ -72,11 +72,12 @@ class StandIn:
         step_ms: float = 0.0,
         row_ms: float = 0.0,
         flawed: Callable[[Row], bool] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.rows_max, self.models_max = rows_max, models_max
         self._step_ms, self._row_ms = step_ms, row_ms
         self._aboard: dict[int, _Rider] = {}
-        self._flawed = flawed
+        self._flawed, self._sleep = flawed, sleep
         self._meter = Meter()
 
     def key(self, row: Row) -> tuple[Hashable, ...]:
@@ -118,7 +119,7 @@ class StandIn:
         riders = check_riding(slots, self._aboard, lambda rider: rider.key, rows_max=self.rows_max)
         with self._meter.stretch("denoise", [_weighed(rider.row) for rider in riders.values()]):
             if cost_ms := self._step_ms + self._row_ms * len(riders):
-                time.sleep(cost_ms / 1000)
+                self._sleep(cost_ms / 1000)
         for rider in riders.values():
             rider.steps_left -= 1
             rider.rows_shared = max(rider.rows_shared, len(riders))

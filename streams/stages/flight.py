@@ -53,6 +53,7 @@ class Crew:
     ops: Ops
     on_tile: Callable[[Job, Tile], object]
     on_end: Callable[[Job, Exception], object]
+    now_ms: Callable[[], float] = lambda: time.monotonic() * 1000
 
 
 class Flight:
@@ -64,7 +65,7 @@ class Flight:
         self._lanes: Lanes[Job] = Lanes(limits=LaneLimits(waiting_max=waiting_max))
         bounds = replace(limits, slots_max=crew.engine.rows_max, groups_max=crew.engine.models_max)
         self._board: Board[Job] = Board(self._lanes, bounds)
-        self._booked_ms = self._swept_ms = _now_ms()
+        self._booked_ms = self._swept_ms = crew.now_ms()
 
     def line_up(self, job: Job, *, first: bool) -> None:
         """Let it wait for its turn. Raises Rejected where no engine here can make it, Busy."""
@@ -72,7 +73,7 @@ class Flight:
             return
         key = self._engine.key(job.row())
         steps = job.order.steps or STEPS_GUESS
-        self._lanes.offer(job.waiting(key, steps=steps, now_ms=_now_ms()), first=first)
+        self._lanes.offer(job.waiting(key, steps=steps, now_ms=self._crew.now_ms()), first=first)
 
     def turn(self) -> bool:
         """One step boundary and one step or more; False when there was nothing to do."""
@@ -85,7 +86,7 @@ class Flight:
         batches = self._board.step(first=first)
         for batch in batches:
             self._step(batch)
-        if _now_ms() - self._booked_ms >= BOOK_MS or not len(self._board):
+        if self._crew.now_ms() - self._booked_ms >= BOOK_MS or not len(self._board):
             self._book()
         return bool(batches) or bool(len(self._lanes))
 
@@ -99,9 +100,9 @@ class Flight:
     # between two steps --------------------------------------------------------------------------
 
     def _sweep(self) -> None:
-        if _now_ms() - self._swept_ms < SWEEP_MS:
+        if self._crew.now_ms() - self._swept_ms < SWEEP_MS:
             return
-        self._swept_ms = _now_ms()
+        self._swept_ms = self._crew.now_ms()
         given_back = {job for job in self._lanes if job.given_back}
         self._lanes.remove(given_back)
         stopped = self._stopped_of(self._lanes)
@@ -126,7 +127,7 @@ class Flight:
         return None
 
     def _join(self, *, only: Callable[[Job], bool] | None) -> None:
-        turn = self._board.turn(now_ms=_now_ms(), only=only)
+        turn = self._board.turn(now_ms=self._crew.now_ms(), only=only)
         for job in turn.paused:
             self._crew.ops.count(metrics.ROWS_PAUSED, job.order.pattern.tier)
         if not turn.joined:
@@ -179,7 +180,7 @@ class Flight:
 
     def _tell_waited(self, job: Job) -> None:
         if job.attempt == 1 and job.since_ms is not None:
-            waited_s = (_now_ms() - job.since_ms) / 1000
+            waited_s = (self._crew.now_ms() - job.since_ms) / 1000
             self._crew.ops.observe(metrics.WAITED, waited_s, job.order.pattern.tier)
 
     # one step -----------------------------------------------------------------------------------
@@ -212,7 +213,7 @@ class Flight:
                 self._crew.on_end(job, end)
 
     def _book(self) -> None:
-        self._booked_ms = _now_ms()
+        self._booked_ms = self._crew.now_ms()
         forwards = self._engine.spent()
         # By attempt too: a pattern that came twice may be aboard twice.
         riders = {(job.pattern_id, job.attempt): job for job in self._board.aboard()}
@@ -247,7 +248,3 @@ def _travelling(forward: Measured) -> Forward:
         for part in forward.parts
     )
     return Forward(kind=forward.kind, duration_us=forward.duration_us, parts=parts)
-
-
-def _now_ms() -> float:
-    return time.monotonic() * 1000
