@@ -12,7 +12,9 @@ import re
 from training import words
 from training.ranges import FIRST, Range
 from training.render import Swatch
-from training.words import DIRECTIONS, ENDINGS, GROUNDS, LATTICES, LINKS, OPENINGS, SIZES
+from training.words import DIRECTIONS, ENDINGS, GROUNDS, LATTICES, LINKS, NOUNS, OPENINGS, SIZES
+
+__all__ = ["NOUNS", "caption", "vocabulary"]
 
 
 def caption(swatch: Swatch, dice: random.Random, of: Range = FIRST) -> str:
