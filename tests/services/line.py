@@ -178,11 +178,7 @@ class Line:
         while time.monotonic() < deadline_s:
             if found := holds():
                 return found
-            for stage, process in list(self.running.items()):
-                if stage == "live" and process.poll() is not None:
-                    # Faust's consumer may stop fetching; its watch ends it, a supervisor starts it.
-                    self.start(stage)
-                    continue
+            for stage, process in self.running.items():
                 assert process.poll() is None, f"{stage} ended: {self.said(stage)[-1500:]}"
             time.sleep(0.1)
         told = "\n".join(f"--- {stage}\n{self.said(stage)[-1500:]}" for stage in self.running)

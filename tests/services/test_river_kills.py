@@ -85,7 +85,7 @@ def test_kills_lose_nothing_and_redo_nothing(line: Line) -> None:
     )
     assert not on_shelf & set(made_again), "machine time was spent on tiles that were on the shelf"
     completed = line.until(
-        lambda: found if len(found := completions(line)) == REQUESTS else None, 150, "completions"
+        lambda: found if len(found := completions(line)) == REQUESTS else None, 90, "completions"
     )
     assert all(event.published == (1, 2, 3, 4) for event in completed.values())
     assert_ledger_is_true(line)
