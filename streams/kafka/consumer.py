@@ -192,6 +192,10 @@ def _config(connection: Connection, group: str, client_id: str) -> dict[str, Any
         "queued.max.messages.kbytes": PREFETCH_KBYTES,
         "fetch.queue.backoff.ms": 100,
     }
+    if protocol == "consumer":
+        # The broker's own choice evens out the sum of partitions over all topics: with two workers
+        # one had all of a tier and the other stood idle. By range each topic is shared by itself.
+        own["group.remote.assignor"] = "range"
     if protocol == "classic":
         own |= {
             "partition.assignment.strategy": "cooperative-sticky",
