@@ -209,13 +209,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=1_000)
     parser.add_argument("--shapes", type=int, default=1, help="sizes, in turn, that share nothing")
     parser.add_argument("--steps", default="12,20,28")
+    parser.add_argument("--step-ms", type=float, default=STEP_MS, help="of the stand-in")
+    parser.add_argument("--row-ms", type=float, default=ROW_MS, help="of the stand-in")
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
 
 def _engine(options: argparse.Namespace, clock: Wall | Clock) -> Engine:
     if options.engine == "stand-in":
-        return StandIn(rows_max=ROWS_MAX, step_ms=STEP_MS, row_ms=ROW_MS, sleep=clock.sleep)
+        return StandIn(
+            rows_max=ROWS_MAX, step_ms=options.step_ms, row_ms=options.row_ms, sleep=clock.sleep
+        )
     return build_engine(
         "diffusion", LoomSettings(threads=options.threads, rows_max=ROWS_MAX, device="cpu")
     )

@@ -72,6 +72,7 @@ class Lanes(Generic[T]):
     ) -> None:
         self._limits = limits or LaneLimits()
         self._tiers: dict[str, _Tier[T]] = {}
+        self._weights = weights
         self._ring = Ring(weights)
 
     def __len__(self) -> int:
@@ -159,7 +160,7 @@ class Lanes(Generic[T]):
         """The one that waited longest, where that is too long; else whose turn it is."""
         oldest = min(
             (head for found in heads.values() for head in found.values()),
-            key=lambda head: (head.since_ms, head.tier, head.tenant),
+            key=lambda head: (head.since_ms, -self._weights.get(head.tier, 1.0), head.tenant),
         )
         if self.is_aged(oldest, now_ms=now_ms):
             return oldest

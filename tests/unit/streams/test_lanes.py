@@ -97,6 +97,14 @@ def test_draft_never_starves() -> None:
     assert take(lanes, 1, now_ms=1_000) == [0]
 
 
+def test_of_those_that_came_together_the_dearest_tier_goes_first() -> None:
+    """Past the aging floor too."""
+    lanes: Lanes[str] = Lanes(limits=LaneLimits(aging_ms=10))
+    for tier in ("draft", "standard", "premium"):
+        lanes.offer(Waiting(tier, tier, "a", 1, "k", 0.0))
+    assert take(lanes, 3, now_ms=10) == ["premium", "standard", "draft"]
+
+
 def test_a_full_tier_says_busy_and_a_second_attempt_does_not_count() -> None:
     """The look-ahead is bounded; a job that comes back keeps the place it had."""
     lanes: Lanes[int] = Lanes(limits=LaneLimits(waiting_max=2))
