@@ -14,7 +14,7 @@ import numpy as np
 
 from postproc.colour import Bytes, oklab_from_srgb8
 from postproc.difference import ciede2000, cmc
-from postproc.figures import Figure, at_most, reported
+from postproc.figures import Figure, at_most, of_part, reported
 from postproc.names import ORIGINAL, slug
 from postproc.palette import Ink, Palette
 from postproc.swatches import Swatch
@@ -105,4 +105,5 @@ def _moves(ink: Ink, swatch: Swatch, delta_e_max: float) -> list[Figure]:
     first = reported("lock_delta_e_2000", moved, where=where)
     if delta_e_max > 0:
         first = at_most("lock_delta_e_2000", moved, delta_e_max, where=where)
-    return [first, reported("lock_delta_e_cmc", tolerance, where=where)]
+    second = reported("lock_delta_e_cmc", tolerance, where=where)
+    return [of_part(first, ink.hex), of_part(second, ink.hex)]

@@ -33,6 +33,8 @@ class Figure:
     """The role of the artefact it was measured on."""
     where: str = ""
     """The worst place, in words, when there is one."""
+    part: str = ""
+    """Which plate or shop, where one artefact has a figure for each: events carry no `where`."""
 
     def sentence(self) -> str:
         """The figure, its limit and its place, for people."""
@@ -87,8 +89,16 @@ def reported(name: str, figure: float, *, unit: str = "", where: str = "") -> Fi
 
 
 def on_artefact(figures: Iterable[Figure], artefact: str) -> list[Figure]:
-    """The same figures, said of another artefact."""
-    return [replace(figure, artefact=artefact) for figure in figures]
+    """The same figures, said of another artefact; of a part of it as `press:01-navy`."""
+    return [
+        replace(figure, artefact=f"{artefact}:{figure.part}" if figure.part else artefact)
+        for figure in figures
+    ]
+
+
+def of_part(figure: Figure, part: str) -> Figure:
+    """The figure of one of several parts, named in its artefact too."""
+    return replace(figure, part=part, artefact=f"{figure.artefact}:{part}")
 
 
 def refuse(figures: Iterable[Figure]) -> None:

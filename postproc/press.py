@@ -17,7 +17,7 @@ from PIL import Image
 
 from postproc.colour import Bytes
 from postproc.difference import ciede2000, cmc
-from postproc.figures import Figure, reported
+from postproc.figures import Figure, of_part, reported
 from postproc.files import PrintSize, vips_image, with_exact_resolution
 from postproc.palette import Palette
 from schemas.errors import Rejected, Unusable
@@ -85,8 +85,8 @@ def press_figures(palette: Palette, profile: Path | None = None) -> list[Figure]
         first, second = wanted[rank - 1], printed[rank - 1]
         where = ink.plate(rank)
         off, tolerance = float(ciede2000(first, second)), float(cmc(first, second))
-        figures.append(reported("press_delta_e_2000", off, where=where))
-        figures.append(reported("press_delta_e_cmc", tolerance, where=where))
+        figures.append(of_part(reported("press_delta_e_2000", off, where=where), where))
+        figures.append(of_part(reported("press_delta_e_cmc", tolerance, where=where), where))
     return figures
 
 

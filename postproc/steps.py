@@ -8,7 +8,7 @@ from typing import Final
 from postproc.colour import Bytes
 from postproc.colourways import locked
 from postproc.features import WIDTHS_PX, finest_feature
-from postproc.figures import Figure, at_least, reported
+from postproc.figures import Figure, at_least, of_part, on_artefact, reported
 from postproc.files import PrintSize
 from postproc.gates import colour_count_figure, tile_gates
 from postproc.likeness import fingerprint, nearest_figure
@@ -168,7 +168,7 @@ def draw(work: Work, step: Step) -> None:
     _keep(work, separation, index_of(flat, separation.palette))
     work.seams.clear()
     work.trapped.clear()
-    work.figures.append(_resolution_figure(size))
+    work.figures += on_artefact([_resolution_figure(size)], "drawn")
 
 
 def measure(work: Work, step: Step) -> None:
@@ -188,7 +188,8 @@ def measure(work: Work, step: Step) -> None:
         work.figures.append(reported("finest_feature", width_mm, unit="mm", where=where))
     for number, covered in enumerate(inks, start=1):
         where = covered.plate(number)
-        work.figures.append(reported("ink_coverage", covered.coverage, where=where))
+        figure = reported("ink_coverage", covered.coverage, where=where)
+        work.figures.append(of_part(figure, where))
 
 
 def check_strip(work: Work, step: Step) -> None:

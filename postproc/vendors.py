@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from postproc.figures import Figure, at_least, at_most, exactly, reported
+from postproc.figures import Figure, at_least, at_most, exactly, of_part, reported
 
 _BYTES_PER_MB: Final = 1_000_000
 
@@ -96,5 +96,5 @@ def any_vendor_figures(upload: Upload) -> list[Figure]:
     for name in VENDORS:
         broken = [figure.name for figure in vendor_figures(name, upload) if not figure.passed]
         where = f"{name}: {broken[0]}" if broken else name
-        told.append(reported("vendor_limits_broken", len(broken), where=where))
+        told.append(of_part(reported("vendor_limits_broken", len(broken), where=where), name))
     return told

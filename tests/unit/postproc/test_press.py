@@ -14,8 +14,9 @@ from PIL import Image
 from postproc.files import PrintSize, read_plate, tiff_size_um, write_plate
 from postproc.finish import Order, finish, repeat_of
 from postproc.lattice import HALF_DROP
-from postproc.press import ink_total_figures, write_cmyk_tiff
-from postproc.recipe import parse_recipe
+from postproc.palette import Ink, Palette
+from postproc.press import ink_total_figures, press_figures, write_cmyk_tiff
+from postproc.recipe import parse_recipe, shipped_recipe
 from schemas.errors import Unusable
 
 SIZE = PrintSize(width_px=60, height_px=40, width_um=641_350, height_um=427_567)
@@ -104,3 +105,24 @@ def test_a_trap_in_mm_overlaps_plates(periodic: Any) -> None:
     assert total.min() == 1
     assert (total > 1).mean() > 0.02
     assert all(figure.passed for figure in done.figures)
+
+
+def test_each_ink_is_told_from_the_others_in_events(periodic: Any) -> None:
+    """No two figures of a finished pattern share name and artefact: events know nothing else."""
+    order = Order(repeat=repeat_of("half-drop", 80_000, 80_000))
+    for name in ("rotary-screen", "textile-digital-full", "print-on-demand"):
+        done = finish(periodic(HALF_DROP, seed=3), shipped_recipe(name), order)
+        keys = [(figure.name, figure.artefact) for figure in done.figures]
+        assert len(set(keys)) == len(keys)
+
+
+def test_the_press_is_read_backwards() -> None:
+    """What the generic profile prints: near for a grey, far for a green that no ink reaches."""
+    inks = [
+        Ink(rgb=rgb, oklab=(0.5, 0.0, 0.0), coverage=0.5) for rgb in ((128, 128, 128), (0, 255, 0))
+    ]
+    figures = {(f.name, f.part): f.figure for f in press_figures(Palette(inks=tuple(inks)))}
+    plates = [ink.plate(rank) for rank, ink in enumerate(inks, start=1)]
+    assert figures["press_delta_e_2000", plates[0]] < 3
+    assert figures["press_delta_e_2000", plates[1]] > 10
+    assert figures["press_delta_e_cmc", plates[1]] > 10
