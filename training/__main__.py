@@ -12,6 +12,7 @@ import torch
 
 from training import wishes
 from training.model import TILE_PX
+from training.motifs import SCALES
 from training.ranges import RANGES
 from training.sheet import save_sheet, swatch_sheet
 
@@ -27,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     sheet.add_argument("--out", type=Path, default=Path("swatches.png"))
     sheet.add_argument("--seed", type=int, default=1)
     sheet.add_argument("--range", choices=tuple(RANGES), default="first", dest="of")
+    sheet.add_argument("--scale", choices=SCALES, nargs="+", default=SCALES, dest="scales")
     for name, text in (
         ("train", "train all stages, going on from the last checkpoint"),
         ("shards", "only train the autoencoder and write shards of latents"),
@@ -67,8 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
         # Two processes of one thread each do not wait for each other at every layer, as threads do.
         torch.distributed.init_process_group("gloo")
     if given.command == "render":
-        tiles, labels = swatch_sheet(given.seed, TILE_PX, RANGES[given.of])
-        save_sheet(tiles, given.out, labels=labels)
+        tiles, labels = swatch_sheet(given.seed, TILE_PX, RANGES[given.of], tuple(given.scales))
+        columns = 8 if len(given.scales) > 1 else 9
+        save_sheet(tiles, given.out, columns=columns, labels=labels)
         return 0
     if given.command == "probe":
         return _probe()

@@ -16,16 +16,21 @@ from training.ranges import FIRST, Range
 LABEL_PX = 18
 
 
-def swatch_sheet(seed: int, size_px: int, of: Range = FIRST) -> tuple[Tensor, list[str]]:
-    """Every motif in every scale, lattices in turn: (motifs x scales, 3, size, size), and names."""
+def swatch_sheet(
+    seed: int, size_px: int, of: Range = FIRST, scales: tuple[str, ...] = motifs.SCALES
+) -> tuple[Tensor, list[str]]:
+    """Every motif in these scales, lattices in turn: (motifs x scales, 3, size, size), words."""
     generator = torch.Generator().manual_seed(seed)
     lattices = tuple(Lattice)
     members = [
         render.draw_swatch((motif, scale, lattices[(row + column) % 3]), generator, of)
         for row, motif in enumerate(of.motifs)
-        for column, scale in enumerate(motifs.SCALES)
+        for column, scale in enumerate(scales)
     ]
-    labels = [f"{one.motif} {one.scale} {one.lattice.value}" for one in members]
+    labels = [
+        one.motif if one.scale == scales[0] else f"{one.scale}, {one.lattice.value}"
+        for one in members
+    ]
     return render.render(members, size_px), labels
 
 
@@ -55,4 +60,6 @@ def save_sheet(
             row, column = divmod(place, columns)
             corner = (column * cell_px + 2, row * (cell_px + gap) + cell_px + 1)
             pen.text(corner, text, fill="black", font=font)
-    picture.save(path)
+        # Labelled sheets go into pages: 256 colours are enough to see, for a third of the bytes.
+        picture = picture.quantize(256, dither=Image.Dither.NONE)
+    picture.save(path, optimize=True)
