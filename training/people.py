@@ -1,7 +1,8 @@
 """Sixty prompts as people write them, each with what a person would expect to see.
 
-Written before any model was trained on the captions, and never used for training: they measure
-how far the grammar's words carry. Refuses to be imported by anything that makes training data.
+Written while the first model was in training and before any saw the whole range, without a look at
+what it draws; never used for training. They measure how far the grammar's words carry. Refuses to
+be imported by anything that makes training data.
 """
 
 from __future__ import annotations
