@@ -67,8 +67,9 @@ def test_a_colourway_is_every_file_once_more(both: Finished) -> None:
     assert roles[0] == roles[1]
     assert len({artefact.display_name for artefact in both.artefacts}) == len(both.artefacts)
     assert any("-night-day-" in artefact.display_name for artefact in both.artefacts)
-    judged = {figure.artefact for figure in both.figures if figure.name == "seam_p"}
-    assert {"print", "print/night-day", "vector/night-day", "preview/night-day"} <= judged
+    judged = {f.artefact: f.figure for f in both.figures if f.name == "seam_p"}
+    assert {"print", "print/night-day", "vector/night-day", "preview/night-day"} <= set(judged)
+    assert judged["print"] != judged["print/night-day"]
 
 
 def test_a_colourway_moves_no_edge(both: Finished) -> None:
