@@ -30,7 +30,7 @@ class BoardLimits:
 
     slots_max: int = 8
     """Rows that ride in one batch."""
-    batches_max: int = 6
+    batches_max: int = 9
     """Keys aboard at once, at least 1. Fewer than there are keys about, and those that are not
     aboard wait for a batch to empty; more, and each batch steps more rarely."""
     groups_max: int = 2
