@@ -85,6 +85,8 @@ missing_test_packages() {
     command -v openssl >/dev/null || echo openssl
     command -v gs >/dev/null || echo ghostscript
     command -v qpdf >/dev/null || echo qpdf
+    command -v pdfinfo >/dev/null || echo poppler-utils
+    command -v tiffinfo >/dev/null || echo libtiff-tools
 }
 
 has_venv() {
@@ -163,6 +165,8 @@ purpose() {
     openssl) echo "OpenSSL, certificates of test servers (package openssl)" ;;
     ghostscript) echo "Ghostscript, reads PDFs in tests (package ghostscript)" ;;
     qpdf) echo "qpdf, checks PDFs in tests (package qpdf)" ;;
+    poppler-utils) echo "pdfinfo, reads PDFs in tests (package poppler-utils)" ;;
+    libtiff-tools) echo "tiffinfo, reads TIFFs in tests (package libtiff-tools)" ;;
     ca-certificates) echo "certificates for https (package ca-certificates)" ;;
     esac
 }

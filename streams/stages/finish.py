@@ -41,6 +41,8 @@ _EXTENSIONS: Final = {
     "application/json": "json",
     "application/pdf": "pdf",
     "text/csv": "csv",
+    "application/octet-stream": "ase",
+    "application/c2pa": "c2pa",
 }
 
 
