@@ -61,6 +61,13 @@ def test_the_scale_is_the_period(motif: str) -> None:
                 assert change(tile, size_px // (count * finer), side) > 0.05 * contrast
 
 
+@pytest.mark.parametrize("motif", REGULAR)
+def test_smaller_scales_repeat_oftener(motif: str) -> None:
+    """From tiny to medium every scale has fewer repeats than the one before; large has no more."""
+    tiny, small, medium, large = (across * max(down, 1) for across, down in MOTIFS[motif].repeats)
+    assert tiny > small > medium >= large
+
+
 @pytest.mark.parametrize("motif", ONCE)
 def test_loose_parts_do_not_repeat_within_the_tile(motif: str) -> None:
     """Chance families are all different inside one unit."""
@@ -121,7 +128,7 @@ def test_lines_run_as_they_say(motif: str) -> None:
 
 
 def _mirror(tile: Tensor, side: int) -> float:
-    """How unlike the tile its best mirror image is, mirrored along `side`... inverted."""
+    """How like the tile its best mirror image along `side` is; greater is liker."""
     flipped = tile.flip(side)
     best = min(change_between(tile, flipped.roll(step, side)) for step in range(tile.shape[side]))
     return 1.0 / (best + 1e-3)
