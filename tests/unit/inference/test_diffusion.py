@@ -73,7 +73,7 @@ def test_a_row_may_join_at_any_step(shared_engine: DiffusionEngine, model: str) 
     early = row(pattern_id="a.1", model=model, steps=5, lattice="brick")
     late = row(pattern_id="b.1", model=model, seed=9, steps=2, guidance=7.5)
     alone = [_tiles(shared_engine, [one])[0] for one in (early, late)]
-    for joins_at in range(1, 5):
+    for joins_at in (1, 4):
         ends: dict[int, Any] = {}
         (first,) = shared_engine.add([early])
         aboard = [first]
