@@ -229,4 +229,5 @@ kafka_image() {
     rm -rf setup/stand-ins/libs
 }
 
-main "$@"
+# On one line: this file may change while COMMAND runs, and bash reads on where it was.
+main "$@"; exit $?
