@@ -169,7 +169,7 @@ class Nothing:
         endings, self._endings = self._endings, []
         return endings
 
-    def asides(self) -> Sequence[Output]:
+    def asides(self, *, last: bool = False) -> Sequence[Output]:
         """None."""
         return ()
 

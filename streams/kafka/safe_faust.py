@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas.errors import EXIT_UNUSABLE, Unusable
+from streams.kafka import trust
 from streams.kafka.message import Message, Place
 
 if TYPE_CHECKING:
@@ -214,19 +215,9 @@ def _credentials(vendor: Any, properties: Mapping[str, str]) -> Any:
 
 def _context(properties: Mapping[str, str]) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=properties.get("ssl.ca.location"))
-        certificate = properties.get("ssl.certificate.location")
-        if certificate:
-            key = properties.get("ssl.key.location")
-            context.load_cert_chain(certificate, key, properties.get("ssl.key.password"))
+        return trust.context(properties)
     except (OSError, ssl.SSLError) as error:
         raise Unusable(f"a certificate or key cannot be read: {error}; check ssl.*") from error
-    if properties.get("ssl.endpoint.identification.algorithm") == "none":
-        context.check_hostname = False
-    if properties.get("enable.ssl.certificate.verification", "true").lower() == "false":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _known() -> str:

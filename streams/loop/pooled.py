@@ -49,7 +49,7 @@ class PooledStage:
             endings.append(ending)
         return endings
 
-    def asides(self) -> Sequence[Output]:
+    def asides(self, *, last: bool = False) -> Sequence[Output]:
         """None: such work measures no machine time."""
         return ()
 

@@ -361,7 +361,7 @@ class Runner:
         deadline_ms = _now_ms() + self._limits.drain_ms_max
         while self._in_flight and self._trouble is None and _now_ms() < deadline_ms:
             self._collect_once()
-        for output in self._stage.asides():
+        for output in self._stage.asides(last=True):
             self._delivery.send([[output]], self._aside_sent)
         self._producer.flush(timeout_s=max(deadline_ms - _now_ms(), 1_000) / 1000)
         self._commit_now(self._shares.values(), wait=True, clean=True)

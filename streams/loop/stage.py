@@ -70,8 +70,8 @@ class Stage(Protocol):
     def collect(self) -> Sequence[Ending]:
         """What has ended since the last call. Never blocks."""
 
-    def asides(self) -> Sequence[Output]:
-        """Outputs that belong to no record: usage. Never blocks."""
+    def asides(self, *, last: bool = False) -> Sequence[Output]:
+        """Outputs that belong to no record: usage; with `last`, what is begun too. Never blocks."""
 
     def failure(self, message: Message, refused: Rejected, *, attempts: int) -> Output | None:
         """The PatternFailed of a refused record; None where no request id can be read."""

@@ -142,9 +142,10 @@ class GenerateStage:
             endings.append(ending)
         return endings
 
-    def asides(self) -> Sequence[Output]:
-        """Usage that is complete."""
-        return [self._parts.events.output(event) for event in self._parts.usage.take()]
+    def asides(self, *, last: bool = False) -> Sequence[Output]:
+        """Usage whose interval is complete; the running one too where it is the last."""
+        done = self._parts.usage.end() if last else self._parts.usage.take()
+        return [self._parts.events.output(event) for event in done]
 
     def failure(self, message: Message, refused: Rejected, *, attempts: int) -> Output | None:
         """PatternFailed with the figures of the last tile, where there was one."""

@@ -107,7 +107,7 @@ class Recording:
             self._under_way -= 1
         return endings
 
-    def asides(self) -> Sequence[Output]:
+    def asides(self, *, last: bool = False) -> Sequence[Output]:
         """None."""
         return ()
 

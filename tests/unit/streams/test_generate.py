@@ -14,7 +14,7 @@ from assets.folder import FolderStore
 from inference.stand_in import StandIn
 from schemas.codec import Codec
 from schemas.errors import Busy, Rejected
-from schemas.records import PatternFailed, PatternRouted, Prompt, TileGenerated
+from schemas.records import PatternFailed, PatternRouted, Prompt, TileGenerated, UsageMeasured
 from streams.kafka.connection import Connection
 from streams.kafka.events import Events
 from streams.kafka.message import Message, Place
@@ -114,6 +114,20 @@ def tile_of(ending: Ending) -> TileGenerated:
     """The event of a pattern that was made."""
     (output,) = ending.outputs
     return EVENTS.codec.decode(output.value, TileGenerated)
+
+
+def test_the_last_usage_is_told_at_the_end(build: Callable[[StandIn], House]) -> None:
+    """Time since the last whole interval waits while the worker goes on, and is told by the last
+    asides of a drain: a worker that stops cleanly leaves no time unbooked."""
+    house = build(StandIn(step_ms=1))
+    house.submit(1)
+    made = tile_of(house.ended(1)[0])
+    whole = list(house.stage.asides())
+    last = house.stage.asides(last=True)
+    assert last, "the interval that runs is not told"
+    told = [EVENTS.codec.decode(output.value, UsageMeasured) for output in [*whole, *last]]
+    parts = [part for event in told for one in event.forwards for part in one.parts]
+    assert sum(part.duration_us for part in parts) == made.gpu_us
 
 
 def test_a_bad_tile_is_made_again_as_a_row(build: Callable[[StandIn], House]) -> None:
