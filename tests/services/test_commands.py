@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from heddle.__main__ import main
+from schemas.errors import EXIT_TOPICS
 from tests.services.line import Line
 
 Run = Callable[..., tuple[int, str]]
@@ -80,7 +81,7 @@ def test_tenants_and_models_are_kept_on_kafka(run: Run) -> None:
 def test_what_is_not_there_is_said_in_one_line(run: Run) -> None:
     """No letters, an impossible letter, no live view, a missing topic: a line and an exit code."""
     code, said = run("tenants", "list")
-    assert code == 3
+    assert code == EXIT_TOPICS
     assert "create it with `heddle topics apply`" in said
     assert run("topics", "apply")[0] == 0
     assert run("dlq", "list") == (0, "no dead letters\n")
