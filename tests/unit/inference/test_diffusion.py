@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,27 +12,18 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DiffusionPipeline
 
-from inference.build import build_engine
 from inference.diffusion import DiffusionEngine
 from inference.engine import Ended, Row, Tile
-from inference.loader import choose_device
 from inference.seamless import make_seamless
 from inference.settings import LoomSettings
 from inference.whole import run
-from schemas.errors import Rejected, Transient, Unusable
-from tests.unit.inference.tiny import TILE_PX, row
+from schemas.errors import Rejected, Transient
+from tests.unit.inference.tiny import TILE_PX, drawn, row
 
 LEVELS_MAX = 1
 """A tile made in a batch may differ from the one made alone by rounding: one level of 255."""
 
 MODELS = pytest.mark.parametrize("model", ["sd", "xl"])
-
-
-def _tiles(engine: DiffusionEngine, rows: Sequence[Row]) -> list[Tile]:
-    ends = run(engine, rows).ends
-    tiles = [end for end in ends if isinstance(end, Tile)]
-    assert len(tiles) == len(ends), ends
-    return tiles
 
 
 def _levels(a: Tile, b: Tile) -> int:
@@ -57,10 +46,10 @@ def test_a_tile_does_not_depend_on_its_neighbours(
 ) -> None:
     """Alone or among rows of other lattices, steps and guidance: the same picture."""
     rows = _mixed(model)
-    together = _tiles(shared_engine, rows)
-    reversed_order = _tiles(shared_engine, rows[::-1])[::-1]
+    together = drawn(shared_engine, rows)
+    reversed_order = drawn(shared_engine, rows[::-1])[::-1]
     for one, tile, turned in zip(rows, together, reversed_order, strict=True):
-        alone = _tiles(shared_engine, [one])[0]
+        alone = drawn(shared_engine, [one])[0]
         assert _levels(alone, tile) <= LEVELS_MAX
         assert _levels(alone, turned) <= LEVELS_MAX
         assert (tile.batch_rows, alone.batch_rows) == (4, 1)
@@ -72,7 +61,7 @@ def test_a_row_may_join_at_any_step(shared_engine: DiffusionEngine, model: str) 
     """Whenever it boards beside rows unlike it, a row ends as if it had flown alone."""
     early = row(pattern_id="a.1", model=model, steps=5, lattice="brick")
     late = row(pattern_id="b.1", model=model, seed=9, steps=2, guidance=7.5)
-    alone = [_tiles(shared_engine, [one])[0] for one in (early, late)]
+    alone = [drawn(shared_engine, [one])[0] for one in (early, late)]
     for joins_at in (1, 4):
         ends: dict[int, Any] = {}
         (first,) = shared_engine.add([early])
@@ -107,7 +96,7 @@ def test_batches_of_two_keys_take_turns(shared_engine: DiffusionEngine) -> None:
                     ends |= shared_engine.step([slot])
         shared_engine.spent()
         for slot, one in enumerate((base, other)):
-            assert _levels(_tiles(shared_engine, [one])[0], ends[slot]) <= LEVELS_MAX
+            assert _levels(drawn(shared_engine, [one])[0], ends[slot]) <= LEVELS_MAX
     assert ends[0].pixels.shape == (TILE_PX, TILE_PX, 3)
 
 
@@ -116,7 +105,7 @@ def test_a_decoding_that_failed_is_taken_again(
 ) -> None:
     """The row has no step left then; the next step only makes its picture, the same one."""
     one = row(steps=2)
-    expected = _tiles(shared_engine, [one])[0]
+    expected = drawn(shared_engine, [one])[0]
     vae = shared_engine._loaded["sd@1"].pipe.vae
     (slot,) = shared_engine.add([one])
     assert isinstance(slot, int)
@@ -150,7 +139,7 @@ def test_plain_diffusers_draws_the_same_picture(
         generator=torch.Generator("cpu").manual_seed(11),
         output_type="np",
     ).images[0]
-    ours = _tiles(shared_engine, [row(seed=11, steps=6, guidance=4.0, lattice=lattice)])[0]
+    ours = drawn(shared_engine, [row(seed=11, steps=6, guidance=4.0, lattice=lattice)])[0]
     assert np.abs(ours.pixels.astype(float) - image * 255).max() <= 1.5
 
 
@@ -175,7 +164,7 @@ def test_plain_diffusers_xl_draws_the_same_picture(
         output_type="np",
     ).images[0]
     one = row(model="xl", seed=11, steps=5, guidance=4.0, lattice="brick")
-    assert np.abs(_tiles(shared_engine, [one])[0].pixels - image * 255).max() <= 1.5
+    assert np.abs(drawn(shared_engine, [one])[0].pixels - image * 255).max() <= 1.5
 
 
 @MODELS
@@ -184,15 +173,15 @@ def test_adapters_of_both_formats_change_the_picture(
     shared_engine: DiffusionEngine, model: str, name: str
 ) -> None:
     """The LoRA shows, more at a higher scale; at 0 and after it the model is as before."""
-    base = _tiles(shared_engine, [row(model=model)])[0]
+    base = drawn(shared_engine, [row(model=model)])[0]
     half, full, off = (
-        _tiles(shared_engine, [row(model=model, adapters=((name, scale),))])[0]
+        drawn(shared_engine, [row(model=model, adapters=((name, scale),))])[0]
         for scale in (0.5, 1.0, 0.0)
     )
     assert _levels(full, base) > 8
     assert _levels(half, full) > 2
     assert np.array_equal(off.pixels, base.pixels)
-    assert np.array_equal(_tiles(shared_engine, [row(model=model)])[0].pixels, base.pixels)
+    assert np.array_equal(drawn(shared_engine, [row(model=model)])[0].pixels, base.pixels)
     assert f"adapter {name}" in full.versions
 
 
@@ -200,7 +189,7 @@ def test_adapters_of_both_formats_change_the_picture(
 def test_adapted_tiles_still_wrap(shared_engine: DiffusionEngine, model: str) -> None:
     """With a LoRA on convolutions the wrap is a line like any other, in a half-drop too."""
     one = row(model=model, lattice="half-drop", adapters=(("peft", 1.0),))
-    tile = _tiles(shared_engine, [one])[0].pixels.astype(int)
+    tile = drawn(shared_engine, [one])[0].pixels.astype(int)
     inside = np.abs(np.diff(tile, axis=1)).mean(axis=(0, 2))
     across = np.abs(tile[:, -1] - np.roll(tile[:, 0], TILE_PX // 2, axis=0)).mean()
     assert across <= 1.3 * np.percentile(inside, 99)
@@ -216,7 +205,7 @@ def test_adapters_come_and_go_within_their_limit(shared_engine: DiffusionEngine)
         (("peft", 0.7), ("linear", 0.4)),
         (("peft", 1.0),),
     ]
-    tiles = [_tiles(shared_engine, [row(adapters=one)])[0].pixels for one in sets]
+    tiles = [drawn(shared_engine, [row(adapters=one)])[0].pixels for one in sets]
     assert np.array_equal(tiles[0], tiles[3])
     assert np.array_equal(tiles[0], tiles[5])
     assert not np.array_equal(tiles[0], tiles[4])
@@ -236,13 +225,13 @@ def test_adapters_that_do_not_fit_harm_nobody(settings: LoomSettings, tmp_path: 
     (tmp_path / "pickle.safetensors").write_bytes(b"\x80\x04\x95" + b"x" * 100)
     (tmp_path / "plain.pt").write_bytes(b"\x80\x04\x95")
     engine = DiffusionEngine(replace(settings, adapters_folder=tmp_path))
-    base = _tiles(engine, [row()])[0]
+    base = drawn(engine, [row()])[0]
     for name in ("shape", "foreign", "cheese", "pickle", "plain", "absent", "../sd", ""):
         (end,) = run(engine, [row(adapters=((name, 1.0),))]).ends
         assert isinstance(end, Ended), name
         assert (end.outcome, end.field) == ("rejected", "adapters"), name
         assert str(tmp_path) not in end.reason
-        assert np.array_equal(_tiles(engine, [row()])[0].pixels, base.pixels), name
+        assert np.array_equal(drawn(engine, [row()])[0].pixels, base.pixels), name
 
 
 @MODELS
@@ -251,7 +240,7 @@ def test_adapters_that_do_not_fit_harm_nobody(settings: LoomSettings, tmp_path: 
 )
 def test_any_words_make_a_tile(shared_engine: DiffusionEngine, model: str, prompt: str) -> None:
     """Nothing anybody types breaks the loom; what was cut is counted."""
-    tile = _tiles(shared_engine, [row(model=model, prompt=prompt, steps=1)])[0]
+    tile = drawn(shared_engine, [row(model=model, prompt=prompt, steps=1)])[0]
     assert (tile.tokens_cut > 0) == (len(prompt) > 1000)
 
 
@@ -259,7 +248,7 @@ def test_prompts_are_never_printed(
     shared_engine: DiffusionEngine, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Too long a prompt makes the vendors quote it in a warning; here nobody does."""
-    _tiles(shared_engine, [row(prompt="secretword " * 200, negative_prompt="hidden " * 200)])
+    drawn(shared_engine, [row(prompt="secretword " * 200, negative_prompt="hidden " * 200)])
     out, err = capfd.readouterr()
     assert "secretword" not in out + err + repr(row(prompt="secretword"))
     assert "hidden" not in out + err
@@ -279,7 +268,7 @@ def test_a_cancelled_row_leaves_at_the_next_step(shared_engine: DiffusionEngine)
     assert isinstance(gone, Ended)
     assert gone.outcome == "cancelled"
     assert isinstance(stayed, Tile)
-    assert _levels(stayed, _tiles(shared_engine, [rows[0]])[0]) <= LEVELS_MAX
+    assert _levels(stayed, drawn(shared_engine, [rows[0]])[0]) <= LEVELS_MAX
     denoise = [one for one in batch.forwards if one.kind == "denoise"]
     assert [len(one.parts) for one in denoise] == [2, 1]
     assert steps_seen == [1, 2, 3, 4, 5, 6]
@@ -318,7 +307,7 @@ def test_too_little_memory_means_smaller_forwards(
     """When a forward does not fit, the same rows go in smaller portions; one alone is Transient."""
     engine = DiffusionEngine(settings)
     rows = [row(pattern_id=f"r.{at}", seed=at) for at in range(5)]
-    expected = _tiles(engine, rows)
+    expected = drawn(engine, rows)
     unet = engine._loaded["sd@1"].pipe.unet
     fits, real = [4], unet.forward
 
@@ -328,7 +317,7 @@ def test_too_little_memory_means_smaller_forwards(
         return real(sample, *args, **more)
 
     monkeypatch.setattr(unet, "forward", forward)
-    for tile, one in zip(expected, _tiles(engine, rows), strict=True):
+    for tile, one in zip(expected, drawn(engine, rows), strict=True):
         assert _levels(tile, one) <= LEVELS_MAX
         assert one.batch_rows <= 2  # each guided row takes two places
     fits[0] = 0
@@ -348,71 +337,6 @@ def test_no_network_is_ever_touched(
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     engine = DiffusionEngine(settings)
     for model in ("sd", "xl"):
-        _tiles(engine, [row(model=model, adapters=(("peft", 1.0),), steps=1)])
+        drawn(engine, [row(model=model, adapters=(("peft", 1.0),), steps=1)])
     engine.close()
     engine.close()
-
-
-def test_models_leave_when_others_come(settings: LoomSettings) -> None:
-    """No more models in memory than allowed, and the returning one draws the same."""
-    engine = DiffusionEngine(replace(settings, models_max=1))
-    engine.add([row(steps=1)])
-    with pytest.raises(ValueError, match="1 models at once"):
-        engine.add([row(model="xl", steps=1)])
-    engine.drop([0])
-    first = _tiles(engine, [row(steps=1)])[0]
-    _tiles(engine, [row(model="xl", steps=1)])
-    assert list(engine._loaded) == ["xl@1"]
-    assert np.array_equal(_tiles(engine, [row(steps=1)])[0].pixels, first.pixels)
-
-
-def test_a_missing_gpu_is_said_plainly(settings: LoomSettings) -> None:
-    """cuda without a GPU is refused at start with what to do about it."""
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU here")
-    with pytest.raises(Unusable, match="set it to cpu or auto"):
-        DiffusionEngine(replace(settings, device="cuda"))
-    assert choose_device(replace(settings, device="auto")) == (torch.device("cpu"), torch.float32)
-
-
-def test_half_precision_is_a_setting(settings: LoomSettings) -> None:
-    """bfloat16 weights draw nearly the same picture, and the tile does not band."""
-    full = _tiles(DiffusionEngine(settings), [row()])[0]
-    half = _tiles(DiffusionEngine(replace(settings, dtype="bfloat16")), [row()])[0]
-    assert 0 < np.abs(full.pixels.astype(int) - half.pixels).mean() < 12
-
-
-def test_an_unknown_default_model_is_unusable(settings: LoomSettings) -> None:
-    """warm names the model that is not there and those that are."""
-    with pytest.raises(Unusable, match=r"'rose'.*sd@1 \| xl@1"):
-        DiffusionEngine(replace(settings, default_model="rose")).warm()
-
-
-def test_a_model_that_cannot_be_loaded_waits_for_its_operator(
-    settings: LoomSettings, shelf: Path, tmp_path: Path
-) -> None:
-    """A pickle in place of weights is Transient for its rows, Unusable at start; others go on."""
-    for name in ("sd", "bad"):
-        shutil.copytree(shelf / "models" / "sd", tmp_path / name)
-    weights = tmp_path / "bad" / "unet" / "diffusion_pytorch_model.safetensors"
-    weights.rename(weights.with_suffix(".bin"))
-    engine = DiffusionEngine(replace(settings, models_folders=(tmp_path,)))
-    with pytest.raises(Transient, match="bad@1 cannot be loaded"):
-        run(engine, [row(model="bad")])
-    _tiles(engine, [row(steps=1)])
-    broken = replace(settings, models_folders=(tmp_path,), default_model="bad")
-    with pytest.raises(Unusable, match=r"diffusion_pytorch_model\.bin is refused"):
-        DiffusionEngine(broken).warm()
-
-
-@pytest.mark.parametrize(
-    "change", [{"device": "tpu"}, {"dtype": "int4"}, {"models_folders": (Path("/nowhere"),)}]
-)
-def test_impossible_settings_are_said_plainly(
-    settings: LoomSettings, change: dict[str, Any]
-) -> None:
-    """Each names the value and, where there are few, what it may be."""
-    with pytest.raises(Unusable, match=r"tpu.*cuda|int4.*float16|nowhere"):
-        DiffusionEngine(replace(settings, **change))
-    with pytest.raises(Unusable, match=r"triton.*stand-in"):
-        build_engine("triton", settings)

@@ -6,7 +6,7 @@ Small enough to build in a second, whole enough that every code path of the real
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ from transformers import (
     CLIPTokenizer,
 )
 
-from inference.engine import Row
+from inference.diffusion import DiffusionEngine
+from inference.engine import Row, Tile
+from inference.whole import run
 
 TILE_PX = 64
 """32 latents, as the tiny VAE halves once."""
@@ -197,3 +199,11 @@ def _tokenizer(folder: Path) -> CLIPTokenizer:
         json.dumps({"tokenizer_class": "CLIPTokenizer", "model_max_length": 77})
     )
     return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def drawn(engine: DiffusionEngine, rows: Sequence[Row]) -> list[Tile]:
+    """The rows' tiles; fails where one of them ended otherwise."""
+    ends = run(engine, rows).ends
+    tiles = [end for end in ends if isinstance(end, Tile)]
+    assert len(tiles) == len(ends), ends
+    return tiles
