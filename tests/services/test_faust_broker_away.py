@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from heddle.stack import kafka, ports
+from tests.services.live_view import River, published, routed, wait_for
 from tests.services.test_faust_finish import Bench, numbered
-from tests.services.test_live import River, published, routed, wait_for
 
 AWAY_S = 30.0
 
