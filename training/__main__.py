@@ -53,9 +53,10 @@ def _run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     command.add_argument("--threads", type=int, default=0, help="0: torch decides")
     command.add_argument("--shards", type=int, default=12)
-    command.add_argument("--batch", type=int, default=32)
+    command.add_argument("--batch", type=int, default=16, help="whole tiles")
     command.add_argument("--steps", type=int, default=6000)
     command.add_argument("--minutes", type=float, default=60.0, help="of diffusion, at most")
+    command.add_argument("--rate", type=float, default=1e-3, help="of learning, at its peak")
     command.add_argument("--compiled", action="store_true", help="fuse the UNet; needs g++")
     command.add_argument("--autoencoder-minutes", type=float, default=15.0)
     command.add_argument("--target", type=Path, default=DEFAULT_TARGET)
@@ -93,6 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
         diffuse=replace(
             plain.diffuse,
             batch=given.batch,
+            rate=given.rate,
             steps=given.steps,
             wall_s_max=given.minutes * 60,
             compiled=given.compiled,

@@ -11,9 +11,10 @@ import math
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -27,6 +28,7 @@ from training import captions, labels
 from training.latents import Shards
 from training.lattice import Lattice
 from training.model import LATENT_STRIDE, TILE_PX, scheduler
+from training.muon import Muon
 from training.reader import tokens
 from training.state import Average
 
@@ -45,10 +47,10 @@ class Plan:
     """
 
     steps: int = 6000
-    batch: int = 32
-    rate: float = 8e-4
+    batch: int = 16
+    rate: float = 1e-3
     text_rate: float = 2e-4
-    decay: float = 0.998
+    decay: float = 0.9985
     seed: int = 3
     wall_s_max: float = 3000.0
     save_every: int = 100
@@ -65,6 +67,29 @@ class Progress:
     samples: int = 0
     loss: float = 1.0
     spread: float = 0.0
+
+
+_ENDS = ("conv_in", "conv_out")
+"""The UNet's own ends, which Muon leaves to AdamW."""
+
+
+def _optimisers(
+    unet: nn.Module, text: nn.Module, plan: Plan
+) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """Muon for the UNet's inner matrices and convolutions, AdamW for everything else."""
+    named = list(unet.named_parameters())
+    inner = {name for name, weight in named if weight.ndim > 1 and not name.startswith(_ENDS)}
+    rest = torch.optim.AdamW(
+        [
+            {"params": [weight for name, weight in named if name not in inner], "peak": plan.rate},
+            {"params": list(text.parameters()), "peak": plan.text_rate},
+        ],
+        lr=plan.rate,
+        betas=(0.9, 0.99),
+        weight_decay=1e-3,
+        fused=True,
+    )
+    return Muon([weight for name, weight in named if name in inner], plan.rate), rest
 
 
 class Run:
@@ -87,16 +112,7 @@ class Run:
         self.wrap = make_seamless(self.model["unet"])
         unet = self.model["unet"]
         self.guess = torch.compile(unet) if plan.compiled else unet
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": list(model["unet"].parameters()), "peak": plan.rate},
-                {"params": list(model["text"].parameters()), "peak": plan.text_rate},
-            ],
-            lr=plan.rate,
-            betas=(0.9, 0.99),
-            weight_decay=1e-3,
-            fused=True,
-        )
+        self.optimisers = _optimisers(unet, model["text"], plan)
         self.progress = Progress()
         joined = distributed.is_initialized()
         self.rank = distributed.get_rank() if joined else 0
@@ -104,19 +120,21 @@ class Run:
         self.alphas = scheduler().alphas_cumprod.to(device)
         self._resume()
 
-    def train(self, shards: Shards, until: float = 1.0) -> Progress:
+    def train(self, sets: Sequence[Shards], until: float = 1.0) -> Progress:
         """Go on until this share of the steps or the wall time is spent; saves as it goes.
 
-        The first shards ever seen decide the scale of latents for the whole run.
+        Every step draws one of the sets; one named twice is drawn twice as often. The first shards
+        ever seen decide the scale of latents for the whole run.
         """
         seed = self.plan.seed + self.progress.step + 1_000_003 * self.rank
         generator = torch.Generator().manual_seed(seed)
         dice = random.Random(seed)  # noqa: S311  (words, not secrets)
-        self.progress.spread = self.progress.spread or shards.spread()
+        self.progress.spread = self.progress.spread or sets[0].spread()
         scale = 1.0 / self.progress.spread
         self.model.train()
         before, began = self.progress.seconds, time.monotonic()
         while self._spent() < until:
+            shards = dice.choice(sets)
             value = self._step(shards, scale, generator, dice)
             self.progress.step += 1
             # Processes meet at whole steps alone, so none can leave the others waiting.
@@ -129,7 +147,8 @@ class Run:
                 self._log()
             if self.progress.step % self.plan.save_every == 0:
                 self.save()
-                shards.look_again()
+                for found in sets:
+                    found.look_again()
         self.save()
         return self.progress
 
@@ -150,7 +169,8 @@ class Run:
     def _step(
         self, shards: Shards, scale: float, generator: torch.Generator, dice: random.Random
     ) -> float:
-        lattice = dice.choices(tuple(Lattice), LATTICE_SHARES)[0]
+        shares = zip(Lattice, LATTICE_SHARES, strict=True)
+        lattice = dice.choices(*zip(*[x for x in shares if shards.holds(x[0])], strict=True))[0]
         self.wrap.use(lattice)
         clean, rows = shards.batch(lattice, self._rows(shards), generator)
         texts = [
@@ -167,10 +187,11 @@ class Run:
         steps = (share * len(self.alphas)).long().clamp(max=len(self.alphas) - 1).to(self.device)
         value = self._loss(clean, noise, steps, ids)
         self._rates()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         return float(value.detach())
 
     def _meet(self, seconds: float) -> None:
@@ -197,14 +218,14 @@ class Run:
         return functional.mse_loss(guess.float(), kept * noise - lost * clean)
 
     def _rows(self, shards: Shards) -> int:
-        """Rows per step: twice as many of half tiles, which cost a quarter each."""
+        """Rows per step: four times as many of half tiles, which cost a quarter each."""
         whole = shards.latents.shape[-1] >= TILE_PX // LATENT_STRIDE
-        return self.plan.batch if whole else 2 * self.plan.batch
+        return self.plan.batch if whole else 4 * self.plan.batch
 
     def _rates(self) -> None:
         share = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(self._spent(), 1.0)))
         warm = min(1.0, (self.progress.step + 1) / 100)
-        for group in self.optimiser.param_groups:
+        for group in self._groups():
             group["lr"] = group["peak"] * warm * share
 
     def _named(self) -> Iterator[tuple[str, nn.Module]]:
@@ -218,8 +239,8 @@ class Run:
             for kind, module in self._named()
             for name, value in module.state_dict().items()
         }
-        for place, weight in enumerate(self._weights()):
-            for name, value in self.optimiser.state.get(weight, {}).items():
+        for place, (weight, state) in enumerate(self._states()):
+            for name, value in state.get(weight, {}).items():
                 kept[f"moment/{place}/{name}"] = value.detach().cpu().contiguous()
         if self.rank:
             return
@@ -229,8 +250,19 @@ class Run:
         save_file(kept, draft, metadata={"progress": facts})
         os.replace(draft, self.path)
 
+    def _groups(self) -> Iterator[dict[str, Any]]:
+        for optimiser in self.optimisers:
+            yield from optimiser.param_groups
+
     def _weights(self) -> list[nn.Parameter]:
-        return [weight for group in self.optimiser.param_groups for weight in group["params"]]
+        return [weight for group in self._groups() for weight in group["params"]]
+
+    def _states(self) -> Iterator[tuple[nn.Parameter, dict[Any, Any]]]:
+        """Every weight with the state of the optimiser that moves it, in a fixed order."""
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                for weight in group["params"]:
+                    yield weight, optimiser.state
 
     def _resume(self) -> None:
         if not self.path.exists():
@@ -244,7 +276,7 @@ class Run:
                     if name.startswith(kind + "/")
                 }
             )
-        for place, weight in enumerate(self._weights()):
+        for place, (weight, state) in enumerate(self._states()):
             prefix = f"moment/{place}/"
             moments = {
                 name.removeprefix(prefix): value.to(value.device if "step" in name else self.device)
@@ -252,6 +284,6 @@ class Run:
                 if name.startswith(prefix)
             }
             if moments:
-                self.optimiser.state[weight] = moments
+                state[weight] = moments
         with safe_open(self.path, framework="pt") as opened:
             self.progress = Progress(**json.loads((opened.metadata() or {})["progress"]))

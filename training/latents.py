@@ -127,6 +127,10 @@ class Shards:
         for place, lattice in enumerate(Lattice):
             self._rows[lattice] = torch.nonzero(self.labels[:, _LATTICE] == place)[:, 0]
 
+    def holds(self, lattice: Lattice) -> bool:
+        """Whether any tile found so far repeats on this lattice."""
+        return len(self._rows[lattice]) > 0
+
     def spread(self) -> float:
         """Standard deviation of the first shard; its inverse is the model's scaling factor."""
         return float(self.latents[:SHARD_TILES].float().std())

@@ -51,7 +51,11 @@ def autoencoder(shape: Shape) -> AutoencoderKL:
 
 
 def unet(shape: Shape) -> UNet2DConditionModel:
-    """A UNet with attention at its lowest level (8 x 8 for a whole tile), predicting v."""
+    """A UNet with attention at its lowest level (8 x 8 for a whole tile), predicting v.
+
+    The caption steers every level, not the lowest alone: pooled, it joins the time embedding, which
+    scales and shifts the features of every residual block.
+    """
     return UNet2DConditionModel(
         sample_size=TILE_PX // LATENT_STRIDE,
         in_channels=4,
@@ -62,6 +66,9 @@ def unet(shape: Shape) -> UNet2DConditionModel:
         layers_per_block=1,
         attention_head_dim=4,
         cross_attention_dim=shape.text_width,
+        addition_embed_type="text",
+        addition_embed_type_num_heads=4,
+        resnet_time_scale_shift="scale_shift",
         norm_num_groups=shape.groups,
     )
 
