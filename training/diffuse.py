@@ -34,7 +34,7 @@ from training.state import Average
 
 LOG = logging.getLogger(__name__)
 
-LATTICE_SHARES = (0.4, 0.3, 0.3)
+LATTICE_SHARES = {Lattice.STRAIGHT: 0.4, Lattice.HALF_DROP: 0.3, Lattice.BRICK: 0.3}
 CAPTION_DROP = 0.1
 
 
@@ -169,8 +169,8 @@ class Run:
     def _step(
         self, shards: Shards, scale: float, generator: torch.Generator, dice: random.Random
     ) -> float:
-        shares = zip(Lattice, LATTICE_SHARES, strict=True)
-        lattice = dice.choices(*zip(*[x for x in shares if shards.holds(x[0])], strict=True))[0]
+        lattices = [lattice for lattice in Lattice if shards.holds(lattice)]
+        lattice = dice.choices(lattices, [LATTICE_SHARES[lattice] for lattice in lattices])[0]
         self.wrap.use(lattice)
         clean, rows = shards.batch(lattice, self._rows(shards), generator)
         texts = [
