@@ -152,12 +152,14 @@ def _check_parts(model: Model, pipe: Any) -> None:
     """The UNet must take what the loom gives it and nothing else."""
     config, channels = pipe.unet.config, pipe.vae.config.latent_channels
     added = config.addition_embed_type
-    wanted = "text_time" if model.pipeline == "StableDiffusionXLPipeline" else None
+    xl = model.pipeline == "StableDiffusionXLPipeline"
+    # "text" pools the caption's own tokens inside the UNet: the loom gives it nothing more.
+    wanted = ("text_time",) if xl else (None, "text")
     problems = {
         f"unet/config.json: in_channels {config.in_channels} beside {channels} latent channels": (
             config.in_channels == channels
         ),
-        f"unet/config.json: addition_embed_type {added!r}": added == wanted,
+        f"unet/config.json: addition_embed_type {added!r}": added in wanted,
         "unet/config.json: class embeddings": config.class_embed_type is None,
         "unet/config.json: time_cond_proj_dim": config.time_cond_proj_dim is None,
     }
