@@ -69,6 +69,7 @@ def _ledger(settings: Settings, stop: threading.Event) -> int:
         ),
         limits=LedgerLimits(),
         stop=stop,
+        host=settings["HOST"],
     )
     return 0
 
