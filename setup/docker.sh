@@ -6,6 +6,8 @@
 #   setup/docker.sh plan             whether that is possible here; exit 4 if not, with the reason
 #   setup/docker.sh stand-ins        only build the stand-ins, with the daemon that DOCKER_HOST names
 #
+# HEDDLE_DOCKER_DATA=DIR keeps images and layers there from one run to the next; else all is removed.
+#
 # A stand-in carries the real image's name and is made from Debian's packages and Maven's jars: a
 # green run proves this project's own files, not the vendors' images. Where a daemon answers already
 # and can pull, none of this is needed: `make demo-docker` uses that one.
@@ -23,6 +25,7 @@ DEBIAN_IMAGE=debian:bookworm-slim
 DISK_GB_MIN=${HEDDLE_DOCKER_DISK_GB_MIN:-30}
 PACKAGES="docker.io docker-compose iptables mmdebstrap iproute2"
 STATE=
+DATA=
 
 main() {
     case "${1:-}" in
@@ -33,7 +36,7 @@ main() {
     plan) plan ;;
     stand-ins) stand_ins ;;
     *)
-        sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
+        sed -n '2,18s/^# \{0,1\}//p' "$0" >&2
         exit 2
         ;;
     esac
@@ -70,6 +73,7 @@ run() {
     plan
     install_packages
     STATE=$(mktemp -d /tmp/heddle-docker.XXXXXX)
+    DATA=${HEDDLE_DOCKER_DATA:-$STATE/data}
     remember_network
     trap clean_up EXIT
     trap 'exit 130' INT TERM
@@ -101,7 +105,7 @@ install_packages() {
 }
 
 start_daemon() {
-    dockerd --data-root "$STATE/data" --exec-root "$STATE/exec" --pidfile "$STATE/pid" \
+    dockerd --data-root "$DATA" --exec-root "$STATE/exec" --pidfile "$STATE/pid" \
         -H "unix://$STATE/docker.sock" >"$STATE/log" 2>&1 &
     for _ in $(seq 300); do
         if DOCKER_HOST="unix://$STATE/docker.sock" /usr/bin/docker info >/dev/null 2>&1; then
@@ -132,7 +136,8 @@ clean_up() {
     # shellcheck disable=SC2046  # Ids, a word each.
     if [ -e "$STATE/docker.sock" ]; then
         export DOCKER_HOST="unix://$STATE/docker.sock"
-        docker rm -f $(docker ps -aq) >/dev/null 2>&1 || true
+        docker rm -f -v $(docker ps -aq) >/dev/null 2>&1 || true
+        docker volume prune -f >/dev/null 2>&1 || true
         docker network prune -f >/dev/null 2>&1 || true
     fi
     stop_daemon
@@ -168,7 +173,7 @@ stop_daemon() {
         sleep 0.2
     done
     # Mounts of containers that were cut short.
-    awk -v at="$STATE/" 'index($2, at) == 1 { print $2 }' /proc/mounts | sort -r |
+    awk -v one="$STATE/" -v two="$DATA/" 'index($2, one) == 1 || index($2, two) == 1 { print $2 }' /proc/mounts | sort -r |
         while read -r mount; do umount "$mount" 2>/dev/null || umount -l "$mount" || true; done
 }
 

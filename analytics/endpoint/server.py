@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import logging
 import socket
 import threading
 from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 
+from analytics.contract import READER, WRITER, tenant_reader
 from analytics.migrate import migrate
 from schemas.errors import EXIT_PORT_TAKEN, Unusable
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger("heddle.ledger")
 HOST: Final = "127.0.0.1"
+PASSWORD_CHARS_MIN: Final = 12
+"""Of every password, where others than this machine can reach the endpoint."""
 _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nX-ClickHouse-Exception-Code: 202\r\n"
     b"Content-Length: 0\r\nConnection: close\r\n\r\n"
@@ -77,11 +81,11 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, port: int, ledger: Ledger) -> None:
+    def __init__(self, address: tuple[str, int], ledger: Ledger) -> None:
         self.ledger = ledger
         self._places = threading.BoundedSemaphore(ledger.limits.connections_max)
         self.open_connections = 0
-        super().__init__((HOST, port), Exchange)
+        super().__init__(address, Exchange)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Turn the connection away at once where all places are taken."""
@@ -114,29 +118,68 @@ def serve(
     passwords: Passwords,
     limits: Limits,
     stop: threading.Event,
+    host: str = HOST,
 ) -> None:
-    """Serve the folder on 127.0.0.1:port until `stop` is set.
+    """Serve the folder on host:port until `stop` is set.
 
-    Raises Unusable: port taken, folder held by another process or written by a newer version.
+    Every question needs a password, wherever from; only `/livez`, `/readyz`, `/ping` and `/metrics`
+    answer without one. On anything but loopback a password must be worth its name.
+
+    Raises Unusable: port taken, passwords missing, alike or too short for `host`, folder held by
+    another process or written by a newer version.
     """
-    if not passwords.writer or not passwords.reader or passwords.writer == passwords.reader:
-        raise Unusable("the ledger's writer and reader need two different passwords")
-    _check_port(port)
+    check_passwords(passwords, host=host)
+    address = (host, port)
+    _check_address(address)
     engine = Engine(data_folder, limits)
     try:
         with engine.handle() as handle:
             applied = migrate(handle.texts)
         LOG.info("ledger opened, engine %s, %d migrations applied", engine.version, len(applied))
-        _serve(Ledger(engine, passwords, limits), port, stop)
+        _serve(Ledger(engine, passwords, limits), address, stop)
     finally:
         engine.close()
 
 
-def _serve(ledger: Ledger, port: int, stop: threading.Event) -> None:
+def check_passwords(passwords: Passwords, *, host: str) -> None:
+    """Raise Unusable, naming whose but not which, where the endpoint would be open to others.
+
+    All must differ in any case, or one user would have another's rights.
+    """
+    words = [passwords.writer, passwords.reader, *passwords.tenants.values()]
+    if not passwords.writer or not passwords.reader or len({*words}) < len(words):
+        raise Unusable(
+            "the ledger's writer, its reader and every tenant's reader need passwords of their own,"
+            " all different"
+        )
+    if is_loopback(host):
+        return
+    named = {WRITER: passwords.writer, READER: passwords.reader}
+    named |= {tenant_reader(one): word for one, word in passwords.tenants.items()}
+    short = [name for name, word in named.items() if len(word) < PASSWORD_CHARS_MIN]
+    if short:
+        raise Unusable(
+            f"the ledger on {host} (HEDDLE_HOST) can be reached by others, and the password of"
+            f" {', '.join(short[:3])} has fewer than {PASSWORD_CHARS_MIN} characters:"
+            " give it a longer one, or listen on 127.0.0.1"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody beyond this machine reaches an address; names other than localhost: no."""
+    if host == "localhost":
+        return True
     try:
-        server = Server(port, ledger)
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _serve(ledger: Ledger, address: tuple[str, int], stop: threading.Event) -> None:
+    try:
+        server = Server(address, ledger)
     except OSError as error:
-        raise _port_error(port, error)
+        raise _address_error(address, error)
     ledger.gauges.watch(
         running=lambda role: ledger.sessions.running[role],  # type: ignore[index]
         connections=lambda: server.open_connections,
@@ -153,18 +196,19 @@ def _serve(ledger: Ledger, port: int, stop: threading.Event) -> None:
         thread.join(timeout=ledger.limits.drain_s_max)
 
 
-def _check_port(port: int) -> None:
+def _check_address(address: tuple[str, int]) -> None:
     """Before the engine opens: a taken port should not cost seconds."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind(address)
         except OSError as error:
-            raise _port_error(port, error)
+            raise _address_error(address, error)
 
 
-def _port_error(port: int, error: OSError) -> Unusable:
+def _address_error(address: tuple[str, int], error: OSError) -> Unusable:
+    host, port = address
     if error.errno == errno.EADDRINUSE:
         reason = f"port {port} is taken; stop what listens there, or choose another for the ledger"
         return Unusable(reason, exit_code=EXIT_PORT_TAKEN)
-    return Unusable(f"port {port} cannot be used: {error.strerror}")
+    return Unusable(f"port {port} on {host} cannot be used: {error.strerror}")

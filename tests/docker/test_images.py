@@ -110,8 +110,8 @@ def test_cold_starts_and_health() -> None:
     """Hardened, the schema endpoint and the ledger become healthy by the image's own check; both
     leave within their grace with exit code 0."""
     passwords = {
-        "HEDDLE_LEDGER_WRITER_PASSWORD": "one",
-        "HEDDLE_LEDGER_READER_PASSWORD": "another",
+        "HEDDLE_LEDGER_WRITER_PASSWORD": "one-that-writes",
+        "HEDDLE_LEDGER_READER_PASSWORD": "another-that-reads",
     }
     for image, words, env in (("river", ("run", "schema"), {}), ("ledger", (), passwords)):
         began_s = time.monotonic()

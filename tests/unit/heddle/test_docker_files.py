@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,8 @@ def test_compose_runs_every_stage_hardened() -> None:
 def test_compose_sets_what_there_is() -> None:
     """Every HEDDLE_* in compose is a setting."""
     known = {f"HEDDLE_{setting.name}" for setting in SETTINGS}
-    for service in COMPOSE["services"].values():
+    ours = [one for one in COMPOSE["services"].values() if one["image"].startswith("heddle/")]
+    for service in ours:
         told = {name for name in service.get("environment", {}) if name.startswith("HEDDLE_")}
         assert told <= known
 
@@ -93,3 +95,45 @@ def test_alerts_and_dashboards_ask_for_metrics_that_there_are() -> None:
         assert asked <= known, path
     rules = yaml.safe_load((DOCKER / "prometheus/alerts.yml").read_text())["groups"][0]["rules"]
     assert all({"alert", "expr", "labels", "annotations"} <= set(rule) for rule in rules)
+
+
+def test_prometheus_asks_every_stage_and_the_ledger() -> None:
+    """Its targets are services of compose, each on the port on which it answers."""
+    config = yaml.safe_load((DOCKER / "prometheus/prometheus.yml").read_text())
+    targets = set(config["scrape_configs"][0]["static_configs"][0]["targets"])
+    assert targets == {f"{stage}:{8123 if stage == 'ledger' else 9100}" for stage in STAGES}
+    assert set(config["rule_files"]) <= {path.name for path in (DOCKER / "prometheus").iterdir()}
+
+
+def mounted(service: str) -> dict[str, Path]:
+    """Places in a container, and what lies there."""
+    words = [volume.split(":") for volume in COMPOSE["services"][service]["volumes"]]
+    return {inside: (DOCKER / outside).resolve() for outside, inside, _ in words}
+
+
+def test_grafana_is_given_every_dashboard_and_every_source_they_name() -> None:
+    """What compose mounts is there; each panel's datasource is provisioned; no two are alike."""
+    given = mounted("grafana")
+    assert all(path.exists() for path in given.values())
+    sources, boards, providers = set(), [], []
+    for inside, path in given.items():
+        if "/provisioning/datasources/" in inside:
+            sources |= {each["uid"] for each in yaml.safe_load(path.read_text())["datasources"]}
+        elif "/provisioning/dashboards/" in inside:
+            providers += yaml.safe_load(path.read_text())["providers"]
+        else:
+            assert inside.startswith(providers[0]["options"]["path"] + "/")
+            boards += [json.loads(file.read_text()) for file in path.glob("*.json")]
+    assert len(providers) == 1
+    assert len({board["uid"] for board in boards}) == len(boards) == 2
+    named = {
+        target["datasource"]["uid"]
+        for board in boards
+        for panel in board["panels"]
+        for target in (panel, *panel.get("targets", []))
+        if "datasource" in target
+    }
+    assert named == sources == {"prometheus", "heddle-ledger"}
+    told = COMPOSE["services"]["grafana"]["environment"]
+    ledger = given["/etc/grafana/provisioning/datasources/heddle.yaml"].read_text()
+    assert set(re.findall(r"\$\{(\w+)\}", ledger)) <= set(told)
