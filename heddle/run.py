@@ -152,14 +152,15 @@ def _finish(settings: Settings, stop: threading.Event) -> int:
 
 
 def _finish_work(settings: Settings) -> Finish:
-    from streams.stages.finish import Finish, Table  # noqa: PLC0415
+    from heddle.finishing import table  # noqa: PLC0415
+    from streams.stages.finish import Finish  # noqa: PLC0415
     from streams.stages.pool import CountedPool  # noqa: PLC0415
 
     return Finish(
         events=parts.events(settings, "finish"),
         store=parts.store(settings),
         pool=CountedPool(processes_max=settings.whole("PROCESSES", lowest=1)),
-        table=Table(recipes=parts.recipes(settings), network=settings.path("NETWORK")),
+        table=table(settings),
     )
 
 

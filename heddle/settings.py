@@ -110,7 +110,30 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(name="WORKER", default="", meaning="Name of this worker; its host name when empty"),
     Setting(name="RECIPE", default="web-preview", meaning="Recipe where a request names none"),
     Setting(name="RECIPES", default="", meaning="Folder of further recipes"),
-    Setting(name="NETWORK", default="", meaning="ONNX file for recipes that enlarge by network"),
+    Setting(
+        name="NETWORK",
+        default="",
+        meaning="ONNX file for recipes that enlarge by network; the table's own when empty",
+    ),
+    Setting(
+        name="PRESS_PROFILE",
+        default="",
+        meaning="The mill's CMYK profile, an ICC file; a generic one when empty",
+    ),
+    Setting(
+        name="SIGN_CHAIN",
+        default="",
+        meaning="C2PA certificates, a PEM file, leaf first; files are signed where this is set",
+    ),
+    Setting(name="SIGN_KEY", default="", meaning="C2PA private key, PEM", secret=True),
+    Setting(
+        name="SIGN_ALGORITHM",
+        default="es256",
+        meaning="Of the key",
+        choices=("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519"),
+    ),
+    Setting(name="CREATOR", default="", meaning="Said in the XMP of every finished file"),
+    Setting(name="RIGHTS", default="", meaning="Said in the XMP of every finished file"),
     Setting(
         name="FINISH_ON",
         default="loop",

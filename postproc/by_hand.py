@@ -9,13 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
-import PIL
-import pyvips
-import tifffile
 from PIL import Image, ImageDraw
 
 from postproc.colour import Bytes, oklab_planes
@@ -26,6 +22,7 @@ from postproc.finish import Finished, Order, finish
 from postproc.gates import tile_gates
 from postproc.lattice import Lattice, step_and_repeat, window
 from postproc.recipe import Recipe
+from postproc.remake import means
 from postproc.seams import SeamLimits
 from postproc.vectors import draw_vector
 
@@ -109,12 +106,7 @@ def manifest(done: Finished, order: Order, *, source: bytes, recipe: Recipe) -> 
     ]
     record = {
         "source_sha256": hashlib.sha256(source).hexdigest(),
-        "recipe": {
-            "name": done.recipe_name,
-            "version": done.recipe_version,
-            "sha256": done.recipe_hash,
-            "canonical": json.loads(recipe.canonical()),
-        },
+        **means(order, recipe),
         "repeat": {
             "lattice": order.repeat.lattice.name,
             "width_um": order.repeat.width_um,
@@ -126,24 +118,11 @@ def manifest(done: Finished, order: Order, *, source: bytes, recipe: Recipe) -> 
         "lock_delta_e_max": order.lock_delta_e_max,
         "colourways": [asdict(colourway) for colourway in order.colourways],
         "words": asdict(order.words) if order.words else None,
-        "press_profile_sha256": _digest_of(order.press_profile),
-        "network_sha256": _digest_of(order.network),
-        "signed": order.signer is not None,
-        "made_with": {
-            "libvips": ".".join(str(pyvips.version(part)) for part in range(3)),
-            "numpy": np.__version__,
-            "pillow": PIL.__version__,
-            "tifffile": tifffile.__version__,
-        },
         "fingerprint": done.fingerprint,
         "gates": [asdict(figure) for figure in done.figures],
         "files": files,
     }
     return (json.dumps(record, indent=1, sort_keys=True) + "\n").encode()
-
-
-def _digest_of(path: Path | None) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path else None
 
 
 def picture_of(data: bytes, lattice: Lattice, *, field: str = "file") -> Bytes:

@@ -76,6 +76,11 @@ def printed_lab(colours: Bytes, profile: Path | None = None) -> npt.NDArray[np.f
         raise Unusable(f"{name} cannot be read backwards: {error}") from error
 
 
+def check_profile(profile: Path) -> None:
+    """Raise Unusable unless the profile turns a colour into CMYK and back."""
+    printed_lab(np.array([[200, 40, 30]], dtype=np.uint8), profile)
+
+
 def press_figures(palette: Palette, profile: Path | None = None) -> list[Figure]:
     """How far each ink's colour is from what the press makes of it; reported, per plate."""
     wanted = np.array([ink.lab_d50() for ink in palette.inks])

@@ -12,10 +12,13 @@ import importlib
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from postproc.describe import SOURCE_BASE
+import numpy as np
+
+from postproc.describe import DIGITAL_SOURCES, SOURCE_BASE
+from postproc.files import PrintSize, write_png
 from postproc.products import Artefact
 from schemas.errors import MissingPart, Rejected, Unusable
 
@@ -23,6 +26,7 @@ ALGORITHMS: Final = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25
 EMBEDDED: Final = frozenset({"image/png", "image/tiff", "image/svg+xml"})
 BESIDE: Final = frozenset({"application/pdf"})
 SIDECAR_TYPE: Final = "application/c2pa"
+_TRIAL: Final = PrintSize(width_px=1, height_px=1, width_um=1000, height_um=1000)
 _SETTINGS: Final = {"builder": {"thumbnail": {"enabled": False}}}
 
 
@@ -31,7 +35,7 @@ class Signer:
     """Who vouches: PEM of the certificate chain, leaf first, and of its private key."""
 
     certificates: bytes
-    private_key: bytes
+    private_key: bytes = field(repr=False)
     algorithm: str = "es256"
 
 
@@ -58,6 +62,17 @@ def signed(
     except c2pa.C2paError as error:
         raise Unusable(f"the files cannot be signed: {error}") from error
     return made
+
+
+def check_signer(signer: Signer) -> None:
+    """Sign a picture of one pixel and read it back; raises Unusable where that does not verify."""
+    data = write_png(np.zeros((1, 1, 3), dtype=np.uint8), _TRIAL)
+    trial = Artefact(role="trial", media_type="image/png", display_name="trial.png", data=data)
+    whole = signed([trial], signer, digital_source=DIGITAL_SOURCES[0], recipe_sha256="0" * 64)
+    found = read_manifest(whole[0].data, trial.media_type)
+    if found.get("validation_state") not in ("Valid", "Trusted"):
+        codes = [str(one.get("code")) for one in found.get("validation_status", [])]
+        raise Unusable(f"a trial signature does not verify: {', '.join(codes)[:300]}")
 
 
 def read_manifest(data: bytes, media_type: str, *, beside: bytes | None = None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from postproc.seams import SeamLimits
 from postproc.svg import Sheet, rasterise, write_svg
 from postproc.swatches import Swatch, parse_swatches
 from postproc.trace import Curves, trace
-from postproc.upscale import by_network, lanczos
+from postproc.upscale import SHIPPED, by_network, lanczos
 from postproc.work import Work
 from postproc.writing import (
     again,
@@ -32,7 +32,6 @@ from postproc.writing import (
     write_colourway,
     write_plates,
 )
-from schemas.errors import Rejected
 
 __all__ = ["STEPS", "write_colourway"]
 
@@ -71,7 +70,8 @@ def enlarge_tile(work: Work, step: Step) -> None:
         px_max=(scale_max * width_px, scale_max * height_px),
     )
     source = work.tile
-    if step.text("by") == "network":
+    larger = work.size.width_px > width_px or work.size.height_px > height_px
+    if step.text("by") == "network" and larger:
         source = _networked(work, step.whole("margin_px"))
     work.pictures["painted"] = lanczos(
         source, work.lattice, width_px=work.size.width_px, height_px=work.size.height_px
@@ -80,12 +80,10 @@ def enlarge_tile(work: Work, step: Step) -> None:
 
 
 def _networked(work: Work, margin_px: int) -> Bytes:
-    if work.order.network is None:
-        raise Rejected("the recipe enlarges by a network", field="network", limit="an ONNX file")
     return by_network(
         work.tile,
         work.lattice,
-        network=work.order.network,
+        network=work.order.network or SHIPPED,
         margin_px=margin_px,
         threads=work.order.threads,
     )

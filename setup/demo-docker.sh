@@ -4,7 +4,10 @@
 #
 #   setup/demo-docker.sh          images, demo, down; exit code of the demo
 #   setup/demo-docker.sh images   only the images, and what each weighs
-#   setup/demo-docker.sh tests    images, the tests of images and compose, testcontainers, the demo
+#   setup/demo-docker.sh observe  images, the line with Prometheus: its targets up, our alerts loaded
+#   setup/demo-docker.sh cold-start   images, the line, how long each stage takes to be ready
+#   setup/demo-docker.sh tests    images, the tests of images and compose, testcontainers, the demo,
+#                                 then Prometheus and the cold starts
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,8 +26,10 @@ main() {
     case "${1:-demo}" in
     images) ;;
     demo) demo ;;
+    observe) line && observe ;;
+    cold-start) line && cold_start ;;
     tests) tests ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+    *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
     esac
 }
 
@@ -52,14 +57,29 @@ compose() {
     fi
 }
 
+# The line, up; down again when this script ends.
+line() {
+    trap down EXIT
+    compose --profile core up -d
+}
+
+observe() {
+    docker run --rm -v "$PWD/docker/prometheus:/etc/prometheus:ro" --entrypoint promtool \
+        prom/prometheus:v3.7.3 check config /etc/prometheus/prometheus.yml
+    # Grafana's image has no stand-in: there is no package of it.
+    compose --profile core --profile observability up -d --no-deps prometheus
+    HEDDLE_TEST_COMPOSED=1 .venv/bin/python -m pytest tests/docker/test_observed.py
+}
+
+cold_start() { .venv/bin/python -m bench.cold_start --project $PROJECT; }
+
 demo() {
     local ended=0
     mkdir -p demo-output
     # The demo's user is not ours.
     chmod 777 demo-output
     export HEDDLE_OUT=$PWD/demo-output
-    trap down EXIT
-    compose --profile core up -d
+    line
     compose --profile core --profile demo run --rm demo || ended=$?
     if [ "$ended" != 0 ]; then
         compose --profile core ps
@@ -68,7 +88,7 @@ demo() {
     return "$ended"
 }
 
-down() { compose --profile core --profile demo down -v --remove-orphans >/dev/null 2>&1 || true; }
+down() { compose --profile core --profile demo --profile observability down -v --remove-orphans >/dev/null 2>&1 || true; }
 
 tests() {
     local with=.parts/testcontainers
@@ -78,6 +98,8 @@ tests() {
     HEDDLE_TEST_PARTS=containers PYTHONPATH="$PWD/$with" .venv/bin/python -m pytest \
         tests/services/test_runner.py tests/services/test_river_s3.py
     demo
+    observe
+    cold_start
 }
 
 main "$@"

@@ -22,6 +22,7 @@ SUITE=bookworm
 KAFKA_IMAGE=apache/kafka:4.4.0
 PYTHON_IMAGE=python:3.11-slim-bookworm
 DEBIAN_IMAGE=debian:bookworm-slim
+PROMETHEUS_IMAGE=prom/prometheus:v3.7.3
 DISK_GB_MIN=${HEDDLE_DOCKER_DISK_GB_MIN:-30}
 PACKAGES="docker.io docker-compose iptables mmdebstrap iproute2"
 STATE=
@@ -187,10 +188,11 @@ remove_links() {
 # --- stand-ins ----------------------------------------------------------------------------------
 
 stand_ins() {
-    say "base images are STAND-INS: $DEBIAN_IMAGE, $PYTHON_IMAGE, $KAFKA_IMAGE"
+    say "base images are STAND-INS: $DEBIAN_IMAGE, $PYTHON_IMAGE, $KAFKA_IMAGE, $PROMETHEUS_IMAGE"
     has_image "$DEBIAN_IMAGE" || debian_image
     has_image "$PYTHON_IMAGE" || from_packages "$PYTHON_IMAGE" setup/stand-ins/python.Dockerfile
     has_image "$KAFKA_IMAGE" || kafka_image
+    has_image "$PROMETHEUS_IMAGE" || from_packages "$PROMETHEUS_IMAGE" setup/stand-ins/prometheus.Dockerfile
 }
 
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }

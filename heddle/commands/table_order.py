@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heddle import finishing
 from heddle.commands.by_hand import read_file
 from postproc.cie import parse_viewing
 from postproc.colourways import Colourway, swatches_of
@@ -33,13 +34,13 @@ def order_of(given: argparse.Namespace, settings: Settings) -> Order:
         repeat=repeat_of(given.lattice, width_um, height_um),
         palette_max=given.palette_max,
         design=given.design or given.tile.stem,
-        network=settings.path("NETWORK"),
-        press_profile=given.press_profile,
+        network=finishing.network(settings),
+        press_profile=given.press_profile or finishing.press_profile(settings),
         locked=_swatches(given.locked, given.lab, "--locked") if given.locked else (),
         lock_delta_e_max=given.lock_delta_e,
         colourways=tuple(_colourway(one, given.lab) for one in given.colourway),
-        words=_words(given),
-        signer=_signer(given),
+        words=_words(given) or finishing.words(settings),
+        signer=_signer(given) or finishing.signer(settings),
         refuse=False,
     )
 

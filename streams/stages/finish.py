@@ -7,30 +7,32 @@ that never load torch; this side only moves bytes between shelf and pool.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from assets import keys
 from assets.manifest import recall, settle
 from postproc.decode import decode_picture
-from postproc.finish import Finished, Order, finish, repeat_of
+from postproc.finish import Finished, Order, finish
+from postproc.remake import means
 from schemas import names
 from schemas.errors import Rejected, Undecodable
 from schemas.plain import from_plain, to_plain
 from schemas.records import AssetPublished, File, Resolution, TileGenerated
+from streams.stages.finish_order import Known, Table, order_of
 from streams.stages.refusal import failed, now
 from streams.stages.tile import gates_of, manifest_key
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from assets.store import AssetStore
     from postproc.products import Artefact
     from postproc.recipe import Recipe
     from streams.kafka.events import Events
     from streams.kafka.message import Message, Output
     from streams.stages.pool import CountedPool
+
+__all__ = ["STAGE", "Finish", "Table", "finish_bytes"]
 
 STAGE: Final = "finish"
 TILE_BYTES_MAX: Final = 64 << 20
@@ -46,15 +48,6 @@ _EXTENSIONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """What the finishing table is equipped with."""
-
-    recipes: Mapping[str, Recipe]
-    network: Path | None = None
-    """ONNX file for recipes that enlarge by network."""
-
-
 class Finish:
     """The work of one tile; safe to run on several threads."""
 
@@ -64,6 +57,7 @@ class Finish:
         self, *, events: Events, store: AssetStore, pool: CountedPool, table: Table
     ) -> None:
         self._events, self._store, self._pool, self._table = events, store, pool, table
+        self._known = Known()
 
     def open(self) -> None:
         """Shelf reachable. Raises Unusable, Transient."""
@@ -80,6 +74,7 @@ class Finish:
         manifest = recall(self._store, key)
         if manifest is None:
             manifest = settle(self._store, key, self._manifest(tile, key))
+        self._known.add(tile.pattern, manifest.get("fingerprint", ""))
         return [self._events.output(from_plain(AssetPublished, manifest["event"]))]
 
     def failure(self, message: Message, refused: Rejected, *, attempts: int) -> Output | None:
@@ -91,7 +86,12 @@ class Finish:
         return self._events.output(replace(event, gates=tile.gates, gpu_us=tile.gpu_us))
 
     def _manifest(self, tile: TileGenerated, key: str) -> dict[str, Any]:
-        finished = self._finished(tile)
+        recipe = self._recipe(tile)
+        order = order_of(tile.pattern, self._table, self._known.others(tile.pattern))
+        data = self._store.get(tile.file.key, size_bytes_max=TILE_BYTES_MAX)
+        finished: Finished = self._pool.run(
+            tile.pattern.pattern_id, finish_bytes, data, recipe, order
+        )
         files = tuple(self._put(tile, artefact) for artefact in finished.artefacts)
         palette = finished.palette.inks if finished.palette else ()
         event = AssetPublished(
@@ -120,23 +120,17 @@ class Finish:
             "stage": STAGE,
             "event": to_plain(event),
             "made_from": tile.manifest_key,
-            "recipe": {"name": finished.recipe_name, "version": finished.recipe_version},
+            **means(order, recipe),
+            "fingerprint": finished.fingerprint,
         }
 
-    def _finished(self, tile: TileGenerated) -> Finished:
-        pattern = tile.pattern
-        recipe = self._table.recipes.get(pattern.recipe)
+    def _recipe(self, tile: TileGenerated) -> Recipe:
+        recipe = self._table.recipes.get(tile.pattern.recipe)
         if recipe is None:
             limit = "one of " + ", ".join(sorted(self._table.recipes))
-            raise Rejected(f"recipe {pattern.recipe} is unknown", field="recipe", limit=limit)
-        order = Order(
-            repeat=repeat_of(pattern.lattice, pattern.repeat_width_um, pattern.repeat_height_um),
-            palette_max=pattern.palette_max or 0,
-            design=pattern.labels.get("design", pattern.pattern_id),
-            network=self._table.network,
-        )
-        data = self._store.get(tile.file.key, size_bytes_max=TILE_BYTES_MAX)
-        return self._pool.run(pattern.pattern_id, finish_bytes, data, recipe, order)
+            reason = f"recipe {tile.pattern.recipe} is unknown"
+            raise Rejected(reason, field="recipe", limit=limit)
+        return recipe
 
     def _put(self, tile: TileGenerated, artefact: Artefact) -> File:
         digest = hashlib.sha256(artefact.data).hexdigest()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,6 @@ from postproc.svg import rasterise
 from schemas.errors import Rejected, Unusable
 
 pytest.importorskip("c2pa")
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 
 RECIPE = """
 name = "signed"
@@ -39,32 +36,15 @@ bleed_mm = 2
 """
 KINDS = {"png": "image", "tiff": "print", "svg": "vector", "pdf": "spot", "palette": "palette"}
 WRITES = "".join(f'[[step]]\ndo = "write"\nfile = "{f}"\nrole = "{r}"\n' for f, r in KINDS.items())
-LEAF = """basicConstraints=critical,CA:FALSE
-keyUsage=critical,digitalSignature
-extendedKeyUsage=emailProtection
-subjectKeyIdentifier=hash
-authorityKeyIdentifier=keyid
-"""
-
-
-def openssl(folder: Path, *words: str) -> None:
-    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
-def signer(tmp_path_factory: Any) -> Signer:
+def signer(signing_keys: Path) -> Signer:
     """A key and a chain of two certificates, made for this run."""
-    folder = tmp_path_factory.mktemp("keys")
-    (folder / "leaf.ext").write_text(LEAF)
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    authority = ("-addext", "keyUsage=critical,keyCertSign", "-subj", "/O=Test/CN=Authority")
-    openssl(folder, "req", "-x509", *curve, *authority, "-keyout", "ca.key", "-out", "ca.pem")
-    leaf = ("-subj", "/O=Test/CN=Mill", "-keyout", "leaf.key", "-out", "leaf.csr")
-    openssl(folder, "req", *curve, *leaf)
-    chain = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "leaf.ext")
-    openssl(folder, "x509", "-req", "-in", "leaf.csr", *chain, "-out", "leaf.pem")
-    pem = (folder / "leaf.pem").read_bytes() + (folder / "ca.pem").read_bytes()
-    return Signer(certificates=pem, private_key=(folder / "leaf.key").read_bytes())
+    return Signer(
+        certificates=(signing_keys / "chain.pem").read_bytes(),
+        private_key=(signing_keys / "leaf.key").read_bytes(),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,117 @@
+"""What the enlarging network learns from: crops of whole tiles, large and as a tile comes to us.
+
+The large one is drawn, four times the tile's side. The small one is the same swatch drawn at the
+tile's size, or the large one averaged, and then most often sent through the built-in model's
+autoencoder, whose blur is the blur that the table meets. Refuses photographs: a renderer knows the
+true edge, a photograph only guesses it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+
+from inference.seamless import Wrap
+from training import render
+from training.model import TILE_PX
+from training.ranges import WHOLE
+
+LOG = logging.getLogger(__name__)
+
+SCALE = 4
+CROP_PX = 48
+"""Of the small picture; the large one's is four times that."""
+CROPS_PER_TILE = 10
+PART_TILES = 32
+HELD_OUT_SEED = 77_000
+"""Tiles that are only ever measured; training's seeds are below."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One tile, small as it comes to the table and large as it should leave it; 0..1."""
+
+    swatch: render.Swatch
+    small: Tensor
+    """(3, TILE_PX, TILE_PX)."""
+    large: Tensor
+    """(3, 4 TILE_PX, 4 TILE_PX)."""
+
+
+class Painted:
+    """The blur of the built-in model: its autoencoder there and back, wrapped as the tile wraps."""
+
+    def __init__(self, folder: Path) -> None:
+        self._model = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32)
+        self._model.eval().requires_grad_(False)
+        self._wrap = Wrap([self._model], None)
+
+    def __call__(self, tile: Tensor, lattice: str, generator: torch.Generator) -> Tensor:
+        """A tile (3, H, W) in 0..1 as the model would paint it: latents never come out exact."""
+        self._wrap.use(lattice)
+        latents = self._model.encode(tile[None] * 2 - 1).latent_dist.mean
+        amount = 0.08 * float(torch.rand(1, generator=generator))
+        latents = latents + amount * torch.randn(latents.shape, generator=generator)
+        picture: Tensor = self._model.decode(latents).sample
+        return (picture[0] / 2 + 0.5).clamp(0, 1)
+
+
+def pair(seed: int, painted: Painted, *, tile_px: int = TILE_PX) -> Pair:
+    """The pair of a seed, always the same one."""
+    generator = torch.Generator().manual_seed(seed)
+    swatch = render.draw_swatch(render.draw_group(generator, WHOLE), generator, WHOLE)
+    shift = tuple(torch.rand(2, generator=generator).tolist())
+    large = render.render([swatch], SCALE * tile_px, shift=(shift[0], shift[1]))[0]
+    kind = float(torch.rand(1, generator=generator))
+    if kind < 0.25:
+        small = functional.avg_pool2d(large, SCALE)
+    else:
+        small = render.render([swatch], tile_px, shift=(shift[0], shift[1]))[0]
+    if kind > 0.15:
+        small = painted(small, swatch.lattice.value, generator)
+    return Pair(swatch=swatch, small=small, large=large)
+
+
+def fill(folder: Path, painted: Painted, *, tiles: int) -> None:
+    """Write crops of `tiles` tiles in parts; parts that are there stay, so it can go on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in range(-(-tiles // PART_TILES)):
+        path = folder / f"crops-{part:03d}.safetensors"
+        if path.exists():
+            continue
+        smalls, larges = zip(*_crops(part, painted), strict=True)
+        draft = path.with_suffix(".draft")
+        save_file({"small": torch.stack(smalls), "large": torch.stack(larges)}, draft)
+        os.replace(draft, path)
+        LOG.info("part %d of %d", part + 1, -(-tiles // PART_TILES))
+
+
+@torch.no_grad()
+def _crops(part: int, painted: Painted) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs of crops as bytes, (3, CROP_PX, CROP_PX) and four times that, of one part's tiles."""
+    generator = torch.Generator().manual_seed(part)
+    for tile in range(part * PART_TILES, (part + 1) * PART_TILES):
+        one = pair(tile, painted)
+        for _ in range(CROPS_PER_TILE):
+            low = torch.randint(TILE_PX - CROP_PX, (2,), generator=generator).tolist()
+            yield _cut(one.small, low, 1), _cut(one.large, low, SCALE)
+
+
+def _cut(picture: Tensor, low: list[int], scale: int) -> Tensor:
+    top, left, side = scale * low[0], scale * low[1], scale * CROP_PX
+    return (picture[:, top : top + side, left : left + side] * 255).round().byte().contiguous()
+
+
+def load(folder: Path) -> tuple[Tensor, Tensor]:
+    """All crops that are there, small and large, as bytes."""
+    parts = [load_file(path) for path in sorted(folder.glob("crops-*.safetensors"))]
+    return torch.cat([part["small"] for part in parts]), torch.cat([p["large"] for p in parts])
