@@ -1,4 +1,4 @@
-"""`heddle topics plan|check|apply`."""
+"""`heddle topics plan|check|apply`; `rights` is in a file of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from heddle import parts
+from heddle.commands import rights
 from heddle.commands.shape import Commands, as_json, command, say, table, with_json
 from streams.kafka import admin, plan
 
@@ -46,6 +47,7 @@ def add(commands: Commands) -> None:
         does="create what is missing; nothing that is there is changed",
         example="heddle topics apply",
     )
+    rights.add(inner)
 
 
 def _planned(settings: Settings) -> list[plan.PlannedTopic]:

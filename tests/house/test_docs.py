@@ -16,7 +16,7 @@ HOUSE = Path(__file__).parents[2]
 PAGES = sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").glob("*.md"), HOUSE / "client/README.md"])
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 COMMAND = re.compile(
-    r"(?:\.venv/bin/)?heddle ((?:[a-z]+)(?: (?:list|show|replay|plan|check|apply|set|alias))?)"
+    r"(?:\.venv/bin/)?heddle ((?:[a-z]+)(?: (?:list|show|replay|plan|check|apply|rights|set|alias))?)"
 )
 
 

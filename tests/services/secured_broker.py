@@ -7,7 +7,6 @@ that has expired. Whoever is no super user may do what an ACL allows, and nothin
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,16 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._acl import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-)
-from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from heddle.stack import kafka
 from heddle.stack.ports import LOOPBACK, free_ports
+from streams.kafka import rights
 from streams.kafka.connection import Connection
 from streams.kafka.plan import STAGES, Acl
 
@@ -94,23 +87,13 @@ class Secured:
         return AdminClient({"bootstrap.servers": self.bootstrap, **self.properties(ADMIN)})
 
     def allow(self, acls: Sequence[Acl]) -> None:
-        """Give each stage's user what the plan says."""
-        admin = self.admin()
-        for made in admin.create_acls([_binding(acl) for acl in acls]).values():
-            made.result(20)
-        # The controller has them at once, the broker a moment later.
-        deadline_s = time.monotonic() + 20
-        while any(not self._known(admin, acl) for acl in (acls[0], acls[-1])):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.05)
-
-    def _known(self, admin: AdminClient, acl: Acl) -> bool:
-        return bool(admin.describe_acls(_filter(acl)).result(20))
+        """Give each stage's user what the plan says, as `heddle topics rights` does."""
+        rights.grant(self.connection(ADMIN), acls)
 
     def take_back(self, acls: Sequence[Acl]) -> None:
         """Take it away again."""
         admin = self.admin()
-        for gone in admin.delete_acls([_filter(acl) for acl in acls]).values():
+        for gone in admin.delete_acls([rights.same(acl) for acl in acls]).values():
             assert gone.result(20)
 
 
@@ -193,27 +176,3 @@ def _properties(folder: Path, *, mutual: int, expired: int) -> dict[str, str]:
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": f"User:broker;User:{ADMIN}",
     }
-
-
-def _binding(acl: Acl) -> AclBinding:
-    return AclBinding(
-        ResourceType[acl.resource.upper()],
-        acl.name,
-        ResourcePatternType.LITERAL,
-        f"User:{acl.stage}",
-        "*",
-        AclOperation[acl.operation.upper()],
-        AclPermissionType.ALLOW,
-    )
-
-
-def _filter(acl: Acl) -> AclBindingFilter:
-    return AclBindingFilter(
-        ResourceType[acl.resource.upper()],
-        acl.name,
-        ResourcePatternType.LITERAL,
-        f"User:{acl.stage}",
-        "*",
-        AclOperation[acl.operation.upper()],
-        AclPermissionType.ALLOW,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -259,3 +260,49 @@ def test_the_plan_is_kept_by_the_broker(secured: Secured, line: SecuredLine) -> 
     for stage in plan.STAGES:
         mine = [acl for acl in plan.acls(line.prefix) if acl.stage == stage]
         assert admin.lacking(secured.connection(stage), mine) == []
+
+
+def _rights(line: SecuredLine, *words: str) -> subprocess.CompletedProcess[str]:
+    """`heddle topics rights` as the admin; nothing comes from the line's other tests."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("HEDDLE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "heddle", "topics", "rights", *words],
+        env=ours | line.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_one_command_gives_users_and_rights(secured: Secured, line: SecuredLine) -> None:
+    """`heddle topics rights` enters the users whose passwords lie in files, gives each what the
+    plan says of its roles; --check tells what is missing or too much, and changes nothing."""
+    secret = line.folder / "users" / "weaver" / "password"
+    secret.parent.mkdir(parents=True)
+    secret.write_text("short")
+    weaver = ("--as", "record=weaver", "--as", "producer=weaver")
+    wanted = [replace(a, stage="weaver") for a in plan.acls(line.prefix) if a.stage == "record"]
+
+    refused = _rights(line, *weaver, "--users", str(secret.parents[1]))
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "fewer than 12 characters" in refused.stderr
+    before = _rights(line, *weaver, "--check", "--json")
+    assert before.returncode == 1
+    assert {"missing"} == {one["is"] for one in json.loads(before.stdout)}
+
+    secret.write_text("a-password-of-the-weaver\n")
+    done = _rights(line, *weaver, "--users", str(secret.parents[1]))
+    assert done.returncode == 0, done.stderr
+    assert "1 users entered" in done.stdout
+    mine = secured.properties("weaver", secret="a-password-of-the-weaver")
+    reach = replace(secured.connection("weaver"), properties=mine)
+    assert admin.lacking(reach, wanted) == []
+    assert _rights(line, *weaver, "--check").returncode == 0
+
+    secured.allow([replace(wanted[0], operation="Alter")])
+    more = _rights(line, *weaver, "--check")
+    assert more.returncode == 1
+    assert more.stdout.splitlines()[1].split()[:4] == ["not", "planned", "weaver", "Alter"]
+    assert "password" not in done.stdout + more.stdout
