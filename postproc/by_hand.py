@@ -107,17 +107,6 @@ def manifest(done: Finished, order: Order, *, source: bytes, recipe: Recipe) -> 
     record = {
         "source_sha256": hashlib.sha256(source).hexdigest(),
         **means(order, recipe),
-        "repeat": {
-            "lattice": order.repeat.lattice.name,
-            "width_um": order.repeat.width_um,
-            "height_um": order.repeat.height_um,
-        },
-        "palette_max": order.palette_max,
-        "design": order.design,
-        "locked": [asdict(swatch) for swatch in order.locked],
-        "lock_delta_e_max": order.lock_delta_e_max,
-        "colourways": [asdict(colourway) for colourway in order.colourways],
-        "words": asdict(order.words) if order.words else None,
         "fingerprint": done.fingerprint,
         "gates": [asdict(figure) for figure in done.figures],
         "files": files,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from postproc.colour import Bytes, oklab_planes
-from postproc.figures import Figure, reported
+from postproc.figures import Figure, of_part, reported
 from postproc.lattice import Lattice, expand_to_straight
 from schemas.errors import Rejected
 
@@ -63,11 +63,13 @@ def _levels(text: str) -> npt.NDArray[np.int64]:
 def nearest_figure(own: str, known: Iterable[tuple[str, str]]) -> Figure:
     """The distance to the nearest of the (name, fingerprint) pairs, reported with its name.
 
-    1 and no name where there is nothing to compare with.
+    The name is in the artefact too, `tile:r7.1`, for readers of events. 1 and no name where there
+    is nothing to compare with.
     """
     least, where = 1.0, ""
     for name, other in known:
         apart = distance(own, other)
         if apart < least:
             least, where = apart, name
-    return reported("nearest_likeness", least, where=where)
+    figure = reported("nearest_likeness", least, where=where)
+    return of_part(figure, where) if where else figure

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from schemas import limits, names
 from schemas.errors import Rejected
 from schemas.records import Canvas, Pattern, PatternRouted
+from streams.stages.order_labels import read_labels
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,6 +47,8 @@ def decide(
 ) -> Pattern:
     """The pattern with ordinal 1 that stands for all of the request's. Raises Rejected."""
     limits.check_request(request)
+    # Colours that the table could not read are refused here, before anything is drawn.
+    read_labels(request.labels)
     rights = _rights(request, tenant)
     wanted = request.model or rights.model or house.model
     choice = book.choose(wanted, unit=request.session or request.request_id, at=requested_at)

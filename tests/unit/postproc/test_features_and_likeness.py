@@ -80,11 +80,12 @@ def test_strangers_are_far_apart(periodic: Any) -> None:
 
 
 def test_the_nearest_is_named_and_never_refused(periodic: Any) -> None:
-    """A twin is reported by name with its distance; the figure passes all the same."""
+    """A twin is reported by name, in the artefact too, with its distance; the figure passes."""
     own = fingerprint(periodic(STRAIGHT, seed=1), STRAIGHT)
     other = fingerprint(periodic(STRAIGHT, seed=2), STRAIGHT)
     figure = nearest_figure(own, [("a.1", other), ("b.2", own)])
     assert (figure.where, figure.figure, figure.passed) == ("b.2", 0.0, True)
+    assert figure.artefact == "tile:b.2"
     assert nearest_figure(own, []).figure == 1.0
 
 

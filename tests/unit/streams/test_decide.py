@@ -145,3 +145,26 @@ def test_the_canvas_follows_the_repeat() -> None:
     assert canvas_for(REQUEST.repeat, 256) == Canvas(width_px=256, height_px=256)
     tall = Repeat(lattice="straight", width_um=320_000, height_um=640_000)
     assert canvas_for(tall, 256) == Canvas(width_px=128, height_px=256)
+
+
+@pytest.mark.parametrize(
+    ("labels", "field"),
+    [
+        ({"locked": "navy"}, "labels.locked"),
+        ({"colourway.dusk": "#12"}, "labels.colourway.dusk"),
+        ({"lock-delta-e": "-1"}, "labels.lock-delta-e"),
+    ],
+)
+def test_colours_that_cannot_be_read_are_refused_at_the_door(
+    labels: dict[str, str], field: str
+) -> None:
+    """Nothing is drawn for an order that the finishing table would refuse."""
+    with pytest.raises(Rejected) as refused:
+        decide(
+            replace(REQUEST, labels=labels),
+            tenant=TENANT,
+            book=book(),
+            house=HOUSE,
+            requested_at=AT,
+        )
+    assert refused.value.field == field
