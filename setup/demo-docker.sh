@@ -3,11 +3,12 @@
 # Uses the daemon that answers, and setup/docker.sh where none does and one may be started.
 #
 #   setup/demo-docker.sh          images, demo, down; exit code of the demo
+#   setup/demo-docker.sh tls      the same on a Kafka that trusts nobody, and tests of that
 #   setup/demo-docker.sh images   only the images, and what each weighs
-#   setup/demo-docker.sh observe  images, the line with Prometheus: its targets up, our alerts loaded
+#   setup/demo-docker.sh observe  the demo seen by Prometheus: targets up, alerts loaded, panels filled
 #   setup/demo-docker.sh cold-start   images, the line, how long each stage takes to be ready
 #   setup/demo-docker.sh tests    images, the tests of images and compose, testcontainers, the demo,
-#                                 then Prometheus and the cold starts
+#                                 Prometheus and the cold starts, then all of tls
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,11 +26,12 @@ main() {
     images
     case "${1:-demo}" in
     images) ;;
-    demo) demo ;;
-    observe) line && observe ;;
-    cold-start) line && cold_start ;;
+    demo) demo core demo ;;
+    tls) secured ;;
+    observe) observe ;;
+    cold-start) line core && cold_start ;;
     tests) tests ;;
-    *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+    *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
     esac
 }
 
@@ -57,49 +59,70 @@ compose() {
     fi
 }
 
-# The line, up; down again when this script ends.
+# The line of a profile, up; down again when this script ends.
 line() {
     trap down EXIT
-    compose --profile core up -d
+    compose --profile "$1" up -d
 }
 
-observe() {
+# Prometheus beside the line of core.
+watch() {
     docker run --rm -v "$PWD/docker/prometheus:/etc/prometheus:ro" --entrypoint promtool \
         prom/prometheus:v3.7.3 check config /etc/prometheus/prometheus.yml
     # Grafana's image has no stand-in: there is no package of it.
     compose --profile core --profile observability up -d --no-deps prometheus
-    HEDDLE_TEST_COMPOSED=1 .venv/bin/python -m pytest tests/docker/test_observed.py
+}
+
+# The demo, seen by Prometheus.
+observe() {
+    line core
+    watch
+    demo core demo
+    HEDDLE_TEST_COMPOSED=core .venv/bin/python -m pytest tests/docker/test_observed.py
 }
 
 cold_start() { .venv/bin/python -m bench.cold_start --project $PROJECT; }
 
+# demo PROFILE SERVICE
 demo() {
     local ended=0
     mkdir -p demo-output
     # The demo's user is not ours.
     chmod 777 demo-output
     export HEDDLE_OUT=$PWD/demo-output
-    line
-    compose --profile core --profile demo run --rm demo || ended=$?
+    line "$1"
+    compose --profile "$1" --profile "$2" run --rm --no-deps "$2" || ended=$?
     if [ "$ended" != 0 ]; then
-        compose --profile core ps
-        compose --profile core logs --tail 15
+        compose --profile "$1" ps
+        compose --profile "$1" logs --tail 15
     fi
     return "$ended"
 }
 
-down() { compose --profile core --profile demo --profile observability down -v --remove-orphans >/dev/null 2>&1 || true; }
+secured() {
+    demo tls demo-tls
+    HEDDLE_TEST_COMPOSED=tls .venv/bin/python -m pytest tests/docker/test_composed_tls.py
+}
+
+down() {
+    local profile given=()
+    for profile in core tls demo demo-tls observability; do given+=(--profile "$profile"); done
+    compose "${given[@]}" down -v --remove-orphans >/dev/null 2>&1 || true
+}
 
 tests() {
     local with=.parts/testcontainers
     [ -e "$with/testcontainers" ] || UV_SYSTEM_CERTS=true .venv/bin/uv pip install -q --no-deps \
         --require-hashes -r docker/locks/testcontainers.lock --target "$with"
-    HEDDLE_TEST_DOCKER=1 .venv/bin/python -m pytest tests/docker
+    HEDDLE_TEST_DOCKER=1 .venv/bin/python -m pytest tests/docker/test_images.py
     HEDDLE_TEST_PARTS=containers PYTHONPATH="$PWD/$with" .venv/bin/python -m pytest \
         tests/services/test_runner.py tests/services/test_river_s3.py
-    demo
     observe
     cold_start
+    # The two lines share shelf and ledger: one after the other.
+    down
+    secured
 }
 
-main "$@"
+# On one line: this file may change while it runs, and bash reads on where it was.
+main "$@"; exit $?

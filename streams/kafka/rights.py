@@ -150,8 +150,8 @@ def _standing(admin: AdminClient, wanted: Sequence[Acl], prefix: str) -> Standin
 
 def _ours(acl: Acl, prefix: str) -> bool:
     """Whether it reaches something under our prefix."""
-    wide = acl.name.endswith(_WIDE)
-    return wide or acl.resource not in {"topic", "group"} or acl.name.startswith(prefixed(prefix, ""))
+    wide = acl.name.endswith(_WIDE) or acl.resource not in {"topic", "group"}
+    return wide or acl.name.startswith(prefixed(prefix, ""))
 
 
 def _kept(admin: AdminClient, asked: AclBindingFilter) -> list[AclBinding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from heddle.commands.run import STAGES
 from heddle.settings import SETTINGS
 from schemas.metrics import METRICS
+from streams.kafka import plan
 
 yaml: Any = importlib.import_module("yaml")  # It ships no types.
 HOUSE = Path(__file__).parents[3]
@@ -59,12 +61,13 @@ def test_compose_runs_every_stage_hardened() -> None:
     """Each stage is `heddle run STAGE` in core; all of ours are read-only, without capabilities."""
     services = COMPOSE["services"]
     assert "name" not in COMPOSE
-    carried = {
-        service["command"][1]
-        for service in services.values()
-        if service.get("command", [""])[0] == "run" and "core" in service["profiles"]
-    }
-    assert carried == set(STAGES)
+    for profile in ("core", "tls"):
+        carried = {
+            service["command"][1]
+            for service in services.values()
+            if service.get("command", [""])[0] == "run" and profile in service["profiles"]
+        }
+        assert carried == set(STAGES), profile
     for name, service in services.items():
         if not service["image"].startswith(("heddle/river", "heddle/ledger", "heddle/gpu")):
             continue
@@ -81,7 +84,52 @@ def test_compose_sets_what_there_is() -> None:
     ours = [one for one in COMPOSE["services"].values() if one["image"].startswith("heddle/")]
     for service in ours:
         told = {name for name in service.get("environment", {}) if name.startswith("HEDDLE_")}
-        assert told <= known
+        assert {name for name in told if not name.startswith("HEDDLE_KAFKA_")} <= known
+
+
+def test_in_tls_each_stage_is_a_user_who_sees_its_own_secret_alone() -> None:
+    """One user a stage, its own volume read-only; secrets come from files, and whoever makes them
+    makes one for each user; whoever enters them gets all."""
+    services = COMPOSE["services"]
+    users = (*plan.STAGES, "operator")
+    for stage in plan.STAGES:
+        service = services[f"{stage}-tls"]
+        told = service["environment"]
+        assert told["HEDDLE_KAFKA_SECURITY_PROTOCOL"] == "SASL_SSL"
+        assert told["HEDDLE_KAFKA_SASL_MECHANISM"] == "SCRAM-SHA-512"
+        assert told["HEDDLE_KAFKA_SASL_USERNAME"] == stage
+        assert set(service["volumes"]) == {"trust:/trust:ro", f"secret-{stage}:/secret:ro"}
+        assert set(service["depends_on"]) >= {"rights-tls"}
+    made = set(services["secrets-tls"]["volumes"])
+    assert {f"secret-{user}:/made/users/{user}" for user in users} == {
+        one for one in made if "/made/users/" in one
+    }
+    entered = set(services["rights-tls"]["volumes"])
+    assert {f"secret-{user}:/users/{user}:ro" for user in users} <= entered
+    plain = re.compile(r"SASL_PASSWORD|KEYSTORE_PASSWORD|JAAS")
+    for name, service in services.items():
+        for setting in service.get("environment", {}):
+            assert not plain.search(setting) or setting.endswith("_FILE"), (name, setting)
+
+
+def test_every_volume_that_is_named_is_declared_and_used() -> None:
+    """A typo here would be an empty folder there."""
+    named = {
+        volume.partition(":")[0]
+        for service in COMPOSE["services"].values()
+        for volume in service.get("volumes", [])
+        if volume[0] not in "./$"
+    }
+    assert named == set(COMPOSE["volumes"])
+
+
+def test_images_and_chart_have_the_version_of_the_house() -> None:
+    """One number: pyproject.toml, the Dockerfile's label, the chart and the tag it takes."""
+    version = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]["version"]
+    assert f"ARG VERSION={version}\n" in (DOCKER / "Dockerfile").read_text()
+    chart = HOUSE / "deploy" / "helm" / "heddle"
+    assert yaml.safe_load((chart / "Chart.yaml").read_text())["appVersion"] == version
+    assert yaml.safe_load((chart / "values.yaml").read_text())["image"]["tag"] == version
 
 
 def test_alerts_and_dashboards_ask_for_metrics_that_there_are() -> None:
