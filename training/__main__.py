@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from training import wishes
+from training import superres_commands, wishes
 from training.model import TILE_PX
 from training.motifs import SCALES
 from training.ranges import RANGES
@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--held-out", type=int, default=96, help="captions, at most 960")
     measure.add_argument("--steps", type=int, default=16)
     measure.add_argument("--guidance", type=float, default=4.0)
+    superres_commands.add(commands)
     return top
 
 
@@ -69,6 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
     if torch.distributed.is_torchelastic_launched():
         # Two processes of one thread each do not wait for each other at every layer, as threads do.
         torch.distributed.init_process_group("gloo")
+    if given.command in superres_commands.NAMES:
+        return superres_commands.run(given)
     if given.command == "render":
         tiles, labels = swatch_sheet(given.seed, TILE_PX, RANGES[given.of], tuple(given.scales))
         columns = 8 if len(given.scales) > 1 else 9

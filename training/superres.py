@@ -1,25 +1,24 @@
 """`python -m training superres`: trains the enlarging network and writes it for the table.
 
 First pixels and edges, which settle where an edge is; then for a short while also a critic, which
-settles how sharp it looks. Goes on from the last checkpoint of either. Refuses to choose: what the
-network is worth beside Lanczos is for `superres_compare` to measure.
+settles how sharp it looks. Goes on from the last checkpoint: of the second phase as soon as there
+is one. Refuses to judge: what the network is worth beside Lanczos, `superres_compare` measures.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import math
 import time
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from schemas.errors import Unusable
 from training import superres_pool
 from training.state import Average, load_state, save_state
 from training.superres_net import SCALE, Compact, plant, write_onnx
@@ -27,8 +26,6 @@ from training.superres_pool import CROP_PX
 
 LOG = logging.getLogger(__name__)
 
-RUN = Path("training/runs/superres")
-TARGET = Path("postproc/networks/tile-x4.onnx")
 SHIPPED_BYTES_MAX = 3_000_000
 Pairs = tuple[Tensor, Tensor]
 """Small and large pictures (B, 3, H, W), the large ones SCALE times the side."""
@@ -40,68 +37,50 @@ _BORDER_PX = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How long and how to train; each phase ends at its steps or its minutes."""
+    """How long and how to train; a phase ends at its steps, a sitting of it at its minutes."""
 
-    tiles: int = 256
+    tiles: int = 384
     batch: int = 6
-    steps: int = 8000
-    minutes: float = 14.0
+    steps: int = 12_000
+    minutes: float = 20.0
     rate: float = 2e-3
-    sharp_steps: int = 800
-    sharp_minutes: float = 4.0
+    sharp_steps: int = 2000
+    sharp_minutes: float = 5.0
     sharp_rate: float = 3e-4
     critic_weight: float = 0.004
+    critic_alone: int = 60
+    """Steps in which only the critic learns, lest the network follow a blind one."""
     seed: int = 1
 
 
-def add(commands: Any) -> None:
-    """The command and its options."""
-    plan = Plan()
-    command = commands.add_parser("superres", help="train the network that enlarges tiles")
-    command.add_argument("--run", type=Path, default=RUN)
-    command.add_argument("--model", type=Path, default=Path("inference/builtin/swatch"))
-    command.add_argument("--target", type=Path, default=TARGET)
-    command.add_argument("--threads", type=int, default=0, help="0: torch decides")
-    command.add_argument("--tiles", type=int, default=plan.tiles)
-    command.add_argument("--steps", type=int, default=plan.steps)
-    command.add_argument("--minutes", type=float, default=plan.minutes, help="of the first phase")
-    command.add_argument("--sharp-steps", type=int, default=plan.sharp_steps)
-    command.add_argument("--sharp-minutes", type=float, default=plan.sharp_minutes)
+def make(plan: Plan, folder: Path, model: Path, target: Path) -> int:
+    """Fill the pool, train both phases, write the network to `target`; answers its bytes.
 
-
-def run(given: argparse.Namespace) -> int:
-    """Fill the pool, train both phases, write the network; each goes on where it stopped."""
-    if given.threads:
-        torch.set_num_threads(given.threads)
-    plan = Plan(
-        tiles=given.tiles,
-        steps=given.steps,
-        minutes=given.minutes,
-        sharp_steps=given.sharp_steps,
-        sharp_minutes=given.sharp_minutes,
-    )
-    superres_pool.fill(given.run, superres_pool.Painted(given.model), tiles=plan.tiles)
-    net = train(plan, given.run)
-    given.target.parent.mkdir(parents=True, exist_ok=True)
-    size_bytes = write_onnx(net, given.target)
+    Raises Unusable where the file would be larger than what may ship.
+    """
+    superres_pool.fill(folder, superres_pool.Painted(model), tiles=plan.tiles)
+    net = train(plan, folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    size_bytes = write_onnx(net, target)
     if size_bytes > SHIPPED_BYTES_MAX:
-        given.target.unlink()
-        raise ValueError(f"the network has {size_bytes} bytes, more than {SHIPPED_BYTES_MAX}")
-    LOG.info("%s: %d bytes", given.target, size_bytes)
-    return 0
+        target.unlink()
+        raise Unusable(f"the network has {size_bytes} bytes, limit: {SHIPPED_BYTES_MAX}")
+    return size_bytes
 
 
 def train(plan: Plan, folder: Path) -> Compact:
-    """Both phases on the pool in `folder`; checkpoints `pixels` and `sharp` lie beside it."""
+    """Both phases on the pool in `folder`; their checkpoints lie beside it."""
     torch.manual_seed(plan.seed)
     crops = superres_pool.load(folder)
     net = Compact()
     plant(net)
     net = net.to(memory_format=torch.channels_last)
-    _phase(net, plan, crops, checkpoint=folder / "pixels.safetensors")
+    pixels, sharpened = folder / "pixels.safetensors", folder / "sharp.safetensors"
+    if not sharpened.exists():
+        _phase(net, plan, crops, checkpoint=pixels)
     sharp = replace(plan, steps=plan.sharp_steps, minutes=plan.sharp_minutes, rate=plan.sharp_rate)
-    trial = Trial(plan.critic_weight)
-    _phase(net, sharp, crops, checkpoint=folder / "sharp.safetensors", trial=trial)
+    trial = Trial(plan, folder / "critic.safetensors")
+    _phase(net, sharp, crops, checkpoint=sharpened, trial=trial)
     return net.eval()
 
 
@@ -130,12 +109,16 @@ class Critic(nn.Module):
 class Trial:
     """The critic at work: what the network loses by it, and what it learns itself."""
 
-    def __init__(self, weight: float) -> None:
-        self._weight, self._critic = weight, Critic()
+    def __init__(self, plan: Plan, checkpoint: Path) -> None:
+        self._weight, self._alone = plan.critic_weight, plan.critic_alone
+        self._critic, self._checkpoint = Critic(), checkpoint
+        self._learnt = load_state(checkpoint, self._critic)
         self._optimiser = torch.optim.AdamW(self._critic.parameters(), lr=2e-4, betas=(0.5, 0.99))
 
     def loss(self, made: Tensor) -> Tensor:
-        """Lower where the critic takes what was made for drawn."""
+        """Lower where the critic takes what was made for drawn; nothing while it learns alone."""
+        if self._learnt < self._alone:
+            return made.new_zeros(())
         return -self._weight * self._critic(_inner(made)).mean()
 
     def learn(self, made: Tensor, large: Tensor) -> None:
@@ -145,33 +128,44 @@ class Trial:
         self._optimiser.zero_grad(set_to_none=True)
         (above + below).backward()
         self._optimiser.step()
+        self._learnt += 1
+
+    def save(self) -> None:
+        """Write the critic's checkpoint."""
+        save_state(self._checkpoint, self._critic, self._learnt)
 
 
 def _phase(
     net: Compact, plan: Plan, crops: Pairs, *, checkpoint: Path, trial: Trial | None = None
 ) -> None:
     """Train until steps or minutes are over; the network ends with the averaged weights."""
-    start = load_state(checkpoint, net)
-    if start >= plan.steps:
-        return
+    step = start = load_state(checkpoint, net)
     average = Average(net, 0.995)
     optimiser = torch.optim.AdamW(net.parameters(), lr=plan.rate, betas=(0.9, 0.98))
     generator = torch.Generator().manual_seed(plan.seed + start)
-    began = time.monotonic()
-    for step in range(start, plan.steps):
-        spent = (time.monotonic() - began) / (plan.minutes * 60)
+    began, seen_db = time.monotonic(), 0.0
+    while step < plan.steps:
+        spent = (time.monotonic() - began) / (plan.minutes * 60) if plan.minutes > 0 else 1.0
         if spent >= 1:
             break
         for group in optimiser.param_groups:
             group["lr"] = _rate(plan.rate, max(step / plan.steps, spent), step - start)
-        seen_db = _step(net, optimiser, _batch(crops, plan.batch, generator), trial)
+        batch_db = _step(net, optimiser, _batch(crops, plan.batch, generator), trial)
+        seen_db += (batch_db - seen_db) / min(step - start + 1, 100)
         average.follow(net)
+        step += 1
         if step % 100 == 0:
             LOG.info("%s step %d psnr_db %.2f", checkpoint.stem, step, seen_db)
-        if step % 200 == 199:
-            save_state(checkpoint, average.model, step + 1)
+        if step % 200 == 0:
+            _keep(checkpoint, average.model, step, trial)
     net.load_state_dict(average.model.state_dict())
-    save_state(checkpoint, net, plan.steps)
+    _keep(checkpoint, net, step, trial)
+
+
+def _keep(checkpoint: Path, net: nn.Module, step: int, trial: Trial | None) -> None:
+    save_state(checkpoint, net, step)
+    if trial is not None:
+        trial.save()
 
 
 def _step(
@@ -211,18 +205,17 @@ def _cut(bytes_: Tensor, top: int, left: int, side: int) -> Tensor:
 
 
 def _worn(small: Tensor, generator: torch.Generator) -> Tensor:
-    """A quarter each: as it is, with grain, with blocks as of a weak JPEG, with ringing."""
+    """A quarter each: as it is, with grain, softer, with ringing; as other models may paint."""
     kind = int(torch.randint(4, (1,), generator=generator))
     amount = float(torch.rand(1, generator=generator))
+    if kind == 0:
+        return small
     if kind == 1:
-        small = small + 0.012 * amount * torch.randn(small.shape, generator=generator)
-    elif kind == 2:
-        coarse = torch.randn(*small.shape[:2], 8, 8, generator=generator)
-        small = small + 0.008 * amount * functional.interpolate(coarse, size=small.shape[2:])
-    elif kind == 3:
-        blurred = functional.avg_pool2d(functional.pad(small, (1, 1, 1, 1), "replicate"), 3, 1)
-        small = small + 0.5 * amount * (small - blurred)
-    return small.clamp(0, 1)
+        grain = torch.randn(small.shape, generator=generator)
+        return (small + 0.012 * amount * grain).clamp(0, 1)
+    blurred = functional.avg_pool2d(functional.pad(small, (1, 1, 1, 1), "replicate"), 3, 1)
+    share = 0.8 * amount if kind == 2 else -0.4 * amount
+    return torch.lerp(small, blurred, share).clamp(0, 1)
 
 
 def _inner(picture: Tensor) -> Tensor:
