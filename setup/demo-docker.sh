@@ -39,14 +39,17 @@ images() {
     local target began
     for target in river ledger gpu; do
         began=$SECONDS
-        $BUILDS docker build -q -f docker/Dockerfile --target "$target" \
+        build -f docker/Dockerfile --target "$target" \
             --build-arg REVISION="$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" \
-            -t "heddle/$target:$HEDDLE_VERSION" . >/dev/null
+            -t "heddle/$target:$HEDDLE_VERSION" .
         echo "heddle/$target: $(weight "heddle/$target:$HEDDLE_VERSION") MB, built in $((SECONDS - began)) s"
     done
-    $BUILDS docker build -q -t "heddle/s3:$HEDDLE_VERSION" docker/s3 >/dev/null
+    build -t "heddle/s3:$HEDDLE_VERSION" docker/s3
     echo "heddle/s3: $(weight "heddle/s3:$HEDDLE_VERSION") MB"
 }
+
+# Twice where need be: registries hiccup, and what was made already is kept.
+build() { $BUILDS docker build -q "$@" >/dev/null || $BUILDS docker build -q "$@" >/dev/null; }
 
 weight() { echo $(($(docker image inspect -f '{{.Size}}' "$1") / 1000000)); }
 

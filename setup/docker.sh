@@ -146,10 +146,31 @@ clean_up() {
     restore_rules ip6tables
     cat "$STATE/forward" >/proc/sys/net/ipv4/ip_forward || true
     remove_links
+    if left_behind >&2; then
+        say "daemon, containers, networks and rules are gone"
+    else
+        say "the lines above were not here before"
+        [ "$ended" != 0 ] || ended=1
+    fi
     rm -rf "$STATE"
-    say "daemon, containers, networks and rules are gone"
-    return "$ended"
+    exit "$ended"
 }
+
+# Rules, links, forwarding and mounts that were not there before; 0 where there are none.
+left_behind() {
+    local family found=0
+    for family in iptables ip6tables; do
+        "$family-save" | rules >"$STATE/now"
+        rules <"$STATE/$family" | comm -13 - "$STATE/now" | grep . && found=1
+    done
+    ip -o link | awk -F': ' '{ print $2 }' | cut -d@ -f1 | sort | comm -13 "$STATE/links" - | grep . && found=1
+    diff "$STATE/forward" /proc/sys/net/ipv4/ip_forward || found=1
+    grep -F -e "$STATE/" -e "$DATA/" /proc/mounts && found=1
+    return $found
+}
+
+# What counts of a rules dump: rules, chains of somebody's own, and policies that refuse.
+rules() { grep -E '^(-A|:[^ ]+ (-|DROP|REJECT))' | sed 's/ \[[0-9:]*\]//' | sort; }
 
 # Tables that were there get their old rules; those that the daemon made are emptied.
 restore_rules() {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What only the chart's tests need: helm, built from its Go module, and the Kubernetes schemas.
+# What only the chart's tests need: helm, built from its Go module, and the schemas of Kubernetes, KEDA and
+# the Prometheus operator.
 # Both go under .parts. Exit code 4, with the reason, where Go is missing.
 
 set -euo pipefail
@@ -14,7 +15,7 @@ if ! command -v helm >/dev/null && [ ! -x .parts/bin/helm ]; then
     mkdir -p .parts/bin
     GOBIN="$PWD/.parts/bin" GOFLAGS=-mod=mod go install "$HELM"
 fi
-if [ ! -e "$SCHEMAS/kubernetes_validate" ]; then
+if [ ! -e "$SCHEMAS/kubernetes_validate" ] || [ ! -e "$SCHEMAS/cloudcoil" ]; then
     UV_SYSTEM_CERTS=true .venv/bin/uv pip install -q --no-deps --require-hashes \
         -r docker/locks/chart-tests.lock --target "$SCHEMAS"
 fi

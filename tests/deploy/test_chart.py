@@ -25,6 +25,11 @@ CHART = HOUSE / "deploy" / "helm" / "heddle"
 HELM = shutil.which("helm") or str(HOUSE / ".parts" / "bin" / "helm")
 SCHEMAS = HOUSE / ".parts" / "chart-tests"
 KUBERNETES = "1.33"
+FOREIGN = {
+    "keda.sh/v1alpha1": "cloudcoil.models.keda.v1alpha1",
+    "monitoring.coreos.com/v1": "cloudcoil.models.prometheus_operator.v1",
+}
+"""By API version: where its models are, made from the vendors' own definitions."""
 STAGES = {"route", "generate", "finish", "record", "live", "schema"}
 VARIANTS: dict[str, tuple[str, ...]] = {
     "as it comes": (),
@@ -81,22 +86,47 @@ def test_the_chart_passes_lint() -> None:
 
 @pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
 def test_every_object_is_what_kubernetes_expects(settings: tuple[str, ...]) -> None:
-    """Each rendered object of Kubernetes' own kinds passes its schema, unknown fields refused."""
-    if not SCHEMAS.exists():
+    """Each rendered object passes the schema of its kind, unknown fields refused: those of
+    Kubernetes, of KEDA 2.16 and of the Prometheus operator."""
+    if not (SCHEMAS / "cloudcoil").exists():
         pytest.skip("no Kubernetes schemas here: setup/helm.sh installs them")
     sys.path.append(str(SCHEMAS))
     try:
         check = importlib.import_module("kubernetes_validate")
-        own = [one for one in rendered(settings) if not _is_foreign(one)]
-        assert len(own) >= 20
-        for one in own:
-            check.validate(one, KUBERNETES, strict=True)
+        counts = {"own": 0, "foreign": 0}
+        for one in rendered(settings):
+            model = FOREIGN.get(one["apiVersion"])
+            counts["foreign" if model else "own"] += 1
+            if model:
+                _require_valid(one, getattr(importlib.import_module(model), one["kind"]))
+            else:
+                check.validate(one, KUBERNETES, strict=True)
+        assert counts["own"] >= 20
+        assert counts["foreign"] >= 1
     finally:
         sys.path.remove(str(SCHEMAS))
 
 
-def _is_foreign(one: dict[str, Any]) -> bool:
-    return one["apiVersion"].startswith(("keda.sh/", "monitoring.coreos.com/"))
+def _require_valid(one: dict[str, Any], model: Any) -> None:
+    """The model refuses wrong types and passes over unknown fields: those do not come back."""
+    read = model.model_validate(one)
+    assert read.model_dump(by_alias=True, exclude_unset=True, mode="json") == one
+
+
+def test_a_wrong_scaled_object_would_be_found() -> None:
+    """The check of foreign kinds sees a missing field, a wrong type and an unknown field."""
+    if not (SCHEMAS / "cloudcoil").exists():
+        pytest.skip("no Kubernetes schemas here: setup/helm.sh installs them")
+    sys.path.append(str(SCHEMAS))
+    try:
+        model = importlib.import_module(FOREIGN["keda.sh/v1alpha1"]).ScaledObject
+        good = next(iter(of("ScaledObject").values()))
+        _require_valid(good, model)
+        for change in ({"triggers": None}, {"maxReplicaCount": "many"}, {"coolDown": 3}):
+            with pytest.raises((ValueError, AssertionError)):
+                _require_valid(good | {"spec": good["spec"] | change}, model)
+    finally:
+        sys.path.remove(str(SCHEMAS))
 
 
 def test_keda_scales_each_stage_on_its_own_lag() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from analytics.endpoint import gauges
 from heddle.commands.run import STAGES
 from heddle.settings import SETTINGS
 from schemas.metrics import METRICS
@@ -133,8 +134,8 @@ def test_images_and_chart_have_the_version_of_the_house() -> None:
 
 
 def test_alerts_and_dashboards_ask_for_metrics_that_there_are() -> None:
-    """Every heddle_* name in alerts and dashboards is one of schemas/metrics.py."""
-    known = {metric.name for metric in METRICS}
+    """Every heddle_* name in alerts and dashboards is a metric of the stages or of the ledger."""
+    known = {metric.name for metric in (*METRICS, *gauges.METRICS)}
     texts = [DOCKER / "prometheus/alerts.yml", *(DOCKER / "grafana/dashboards").glob("*.json")]
     for path in texts:
         names = set(re.findall(r"heddle_[a-z_]+", path.read_text()))
