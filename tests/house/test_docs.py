@@ -15,8 +15,10 @@ from heddle.settings import SETTINGS
 HOUSE = Path(__file__).parents[2]
 PAGES = sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").glob("*.md"), HOUSE / "client/README.md"])
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
+ANCHOR = re.compile(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)")
 COMMAND = re.compile(
-    r"(?:\.venv/bin/)?heddle ((?:[a-z]+)(?: (?:list|show|replay|plan|check|apply|rights|set|alias))?)"
+    r"(?:\.venv/bin/)?heddle"
+    r" ((?:[a-z]+)(?: (?:list|show|replay|plan|check|apply|rights|set|alias))?)"
 )
 
 
@@ -42,6 +44,24 @@ def test_links_lead_somewhere(path: Path) -> None:
     """Every relative link of every page is a file of the repository."""
     broken = [link for link in LINK.findall(path.read_text()) if not (path.parent / link).exists()]
     assert broken == []
+
+
+def headings(path: Path) -> set[str]:
+    """Names under which a page's headings can be linked to: words, small, hyphens between."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in found}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_anchors_are_headings(path: Path) -> None:
+    """Every link to a part of a page names a heading that stands there."""
+    links = [
+        ((path.parent / name if name else path).resolve(), anchor)
+        for name, anchor in ANCHOR.findall(path.read_text())
+    ]
+    pages = [(page, anchor) for page, anchor in links if page.suffix == ".md"]
+    assert [(page.name, anchor) for page, anchor in pages if anchor not in headings(page)] == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(HOUSE)))
