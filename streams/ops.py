@@ -53,6 +53,11 @@ class Ops:
         """Set a gauge."""
         self._child(metric, labels).set(value)
 
+    def forget(self, metric: Metric, *labels: str) -> None:
+        """Tell of these labels no longer; nothing happens where nothing was told of them."""
+        if self._children.pop((metric.name, *labels), None) is not None:
+            self._metrics[metric.name].remove(*labels)
+
     def observe(self, metric: Metric, value: float, *labels: str) -> None:
         """Add to a histogram."""
         self._child(metric, labels).observe(value)

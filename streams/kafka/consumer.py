@@ -87,8 +87,11 @@ class Intake:
     ) -> None:
         self._topics = list(topics)
         self._rebalance: Rebalance | None = None
+        self._anew: set[Share] = set()
+        self._put_off: set[Share] = set()
+        own = {"on_commit": self._on_commit}
         with broker_errors():
-            self._consumer = Consumer(_config(connection, group, client_id))
+            self._consumer = Consumer(_config(connection, group, client_id) | own)
 
     def start(self, rebalance: Rebalance) -> None:
         """Join the group. Raises Unusable where a topic is missing or forbidden."""
@@ -107,8 +110,12 @@ class Intake:
             first = self._consumer.poll(timeout_s)
             if first is None:
                 return []
+            self._anew.clear()
             more = self._consumer.consume(records_max - 1, 0) if records_max > 1 else []
-        return [taken for raw in (first, *more) if (taken := message_of(raw)) is not None]
+        # A partition that was given to us once more meanwhile is read from its mark on.
+        again = (first.topic(), first.partition()) in self._anew
+        raws = more if again else [first, *more]
+        return [taken for raw in raws if (taken := message_of(raw)) is not None]
 
     def pause(self, shares: Iterable[Share]) -> None:
         """Stop fetching; polling goes on."""
@@ -140,6 +147,11 @@ class Intake:
             return False
         return True
 
+    def put_off(self) -> set[Share]:
+        """Partitions whose commit without waiting failed after all, since the last call."""
+        found, self._put_off = self._put_off, set()
+        return found
+
     def ends(self) -> dict[Share, tuple[int, int]]:
         """(first, end) offsets of the assigned partitions, as last fetched; -1001 is unknown."""
         with broker_errors():
@@ -162,8 +174,17 @@ class Intake:
         known = {Share(part.topic, part.partition): _start(consumer, part) for part in answered}
         for part in parts:
             part.offset = known[Share(part.topic, part.partition)].offset
+        self._anew.update(known)
         self._rebalance.assigned(known)
         consumer.incremental_assign(parts)
+
+    def _on_commit(self, error: Any, parts: list[TopicPartition]) -> None:
+        """Called while polling, with the broker's word on a commit nobody waited for."""
+        refused = {Share(p.topic, p.partition) for p in parts if error is not None or p.error}
+        if refused:
+            why = error or next(part.error for part in parts if part.error)
+            log.info("commit put off", extra={"error": str(why), "shares": len(refused)})
+            self._put_off |= refused
 
     def _on_revoke(self, consumer: Any, parts: list[TopicPartition]) -> None:
         if self._rebalance is not None:
@@ -224,7 +245,12 @@ def ends_of(consumer: Any, part: TopicPartition) -> tuple[int, int]:
 def _start(consumer: Any, part: TopicPartition) -> Committed:
     """Where to go on; a topic that was made anew may have ended before the committed offset."""
     first, end = ends_of(consumer, part)
-    if part.offset == OFFSET_INVALID or not first <= part.offset <= end:
+    if part.offset == OFFSET_INVALID:
+        return Committed(first, "")
+    if not first <= part.offset <= end:
+        fields = {"topic": part.topic, "partition": part.partition, "first": first, "end": end}
+        line = "the committed offset is no longer there; records before the first are gone"
+        log.warning(line, extra=fields | {"committed": part.offset})
         return Committed(first, "")
     return Committed(int(part.offset), part.metadata or "")
 

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as _Producer
 
 from schemas.errors import HeddleError, Rejected, Transient
+from schemas.topics import RECORD_BYTES_MAX
 from streams.kafka.connection import Connection, broker_errors, translated
 from streams.kafka.message import Output
 
@@ -22,6 +23,11 @@ MESSAGE_TIMEOUT_MS_MAX: Final = 300_000
 """A broker may be away that long before a delivery counts as failed."""
 QUEUE_KBYTES_MAX: Final = 65_536
 LINGER_MS: Final = 5
+BATCH_BYTES_MAX: Final = RECORD_BYTES_MAX
+"""Records that travel together: a batch that its topic does not take would fail every one."""
+RECORD_BYTES_SENT_MAX: Final = 8 * 1_048_576
+"""Before compression. What came in compressed must go out again among the dead letters; whether it
+fits is for the topic to say."""
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD})
 
 OnDelivery = Callable[[HeddleError | None], None]
@@ -39,6 +45,8 @@ class Producer:
                     "partitioner": "murmur2_random",
                     "compression.type": "zstd",
                     "linger.ms": LINGER_MS,
+                    "batch.size": BATCH_BYTES_MAX,
+                    "message.max.bytes": RECORD_BYTES_SENT_MAX,
                     "message.timeout.ms": MESSAGE_TIMEOUT_MS_MAX,
                     "queue.buffering.max.kbytes": QUEUE_KBYTES_MAX,
                     **connection.config(client_id=client_id),

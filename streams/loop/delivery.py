@@ -63,6 +63,9 @@ class Delivery:
                 if not sending.left:
                     self._full.append(sending)
                 return
+            except HeddleError as refused:
+                # Too large even for our own client: known before anything is sent.
+                self._counter(sending, output)(refused)
 
     def _counter(self, sending: _Sending, output: Output) -> Done:
         def count(trouble: HeddleError | None) -> None:

@@ -21,6 +21,7 @@ class Gauges:
     def __init__(self, ops: Ops, intake: Intake, stage: str, *, every_ms: int) -> None:
         self._ops, self._intake, self._stage, self._every_ms = ops, intake, stage, every_ms
         self._noted_ms = 0.0
+        self._told: set[Share] = set()
 
     def note(
         self,
@@ -40,6 +41,7 @@ class Gauges:
         oldest_ms: dict[Share, float] = {}
         for place, flight in in_flight.items():
             _lower(oldest_ms, share_of(place), flight.message.timestamp_ms)
+        self._forget(self._told - set(shares))
         ends = self._intake.ends()
         for share, tracked in shares.items():
             if tracked.held:
@@ -50,6 +52,14 @@ class Gauges:
             labels = (share.topic, str(share.partition))
             self._ops.gauge(metrics.LAG, lag, *labels)
             self._ops.gauge(metrics.LAG_SECONDS, age_s, *labels)
+            self._told.add(share)
+
+    def _forget(self, left: set[Share]) -> None:
+        """A partition's lag is for its owner to tell; a sum over workers counts it once."""
+        for share in left:
+            for metric in (metrics.LAG, metrics.LAG_SECONDS):
+                self._ops.forget(metric, share.topic, str(share.partition))
+        self._told -= left
 
 
 def _lower(oldest_ms: dict[Share, float], share: Share, timestamp_ms: float) -> None:

@@ -17,16 +17,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from schemas import metrics
-from schemas.errors import Busy, Deadly, HeddleError, Rejected, Transient
-from streams.kafka.consumer import Commit, Committed, Intake, Rebalance, Share
-from streams.kafka.dead_letter import dead_letter
+from schemas.errors import Busy, Deadly, HeddleError, Rejected, Transient, Unusable
+from streams.kafka.consumer import Committed, Intake, Rebalance, Share
+from streams.loop.alone import Alone
 from streams.loop.delivery import Delivery
 from streams.loop.gauges import Gauges
-from streams.loop.hops import about, told_refused
+from streams.loop.hops import about
+from streams.loop.refusals import Refusals
 from streams.loop.stage import Ending, Limits, Stage
 from streams.loop.tracked import InFlight, Tracked, share_of, tracked
 from streams.loop.verdicts import Breaker, Retries, backoff_ms, given_up
@@ -64,7 +65,8 @@ class Runner:
         self._in_flight: dict[Place, InFlight] = {}
         self._retries = Retries()
         self._breaker = Breaker(errors_max=limits.breaker_errors_max, probe_ms=limits.probe_ms)
-        self._alone: Place | None = None
+        self._alone = Alone(lambda commit: intake.commit([commit], wait=True))
+        self._refusals = Refusals(stage, ops, self._deliver)
         self._trouble: HeddleError | None = None
         self._committed_ms = 0.0
         self._polled_ms = 0.0
@@ -73,19 +75,29 @@ class Runner:
 
     def run(self, stop: threading.Event) -> None:
         """Turn until `stop`, then drain. Raises Unusable or Transient when it cannot go on."""
-        self._stage.open()
-        self._intake.start(Rebalance(self._assigned, self._revoked, self._lost))
+        self.open()
         try:
             while not stop.is_set() and self._trouble is None:
                 self.turn()
-            self._drain()
+            self.drain()
         finally:
-            self._stage.close(timeout_s=self._limits.drain_ms_max / 1000)
-            self._intake.close()
-            if self._hops is not None:
-                self._hops.close()
+            self.close()
         if self._trouble is not None:
             raise self._trouble
+
+    def open(self) -> None:
+        """Get the stage ready and join the group. Raises Unusable or Transient."""
+        self._stage.open()
+        self._intake.start(Rebalance(self._assigned, self._revoked, self._lost))
+
+    def close(self) -> None:
+        """Leave the group. What a drain has not ended is nobody's any more, so nothing waits for
+        it; without a drain the open marks stay."""
+        self._lost(list(self._shares))
+        self._stage.close(timeout_s=self._limits.close_ms_max / 1000)
+        self._intake.close()
+        if self._hops is not None:
+            self._hops.close()
 
     def turn(self) -> None:
         """One turn; the numbers are those of the module."""
@@ -135,28 +147,29 @@ class Runner:
             return True
         if not self._may_begin(share, message, now_ms):
             return False
-        if share.careful and not self._begin_alone(share, message):
-            return False
         if message.value is None:
             share.ledger.take(place.offset)
             share.ledger.finish(place.offset)
             self._ops.count(metrics.ENDED, self._stage.name, "skipped")
             return True
+        if share.careful and not self._begin_alone(share, message):
+            return False
         try:
             self._stage.submit(message)
         except Busy:
+            self._alone.spared([place])
             return False
         except HeddleError as error:
             self._took(share, message, now_ms)
             self._failed(place, error)
             return True
         self._took(share, message, now_ms)
-        if self._alone is not None:
+        if self._alone:
             self._stage.hurry()
         return True
 
     def _may_begin(self, share: Tracked, message: Message, now_ms: float) -> bool:
-        if self._alone is not None or len(self._in_flight) >= self._limits.in_flight_max:
+        if self._alone or len(self._in_flight) >= self._limits.in_flight_max:
             return False
         if share.ledger.is_full() or not self._marked(share):
             return False
@@ -176,27 +189,17 @@ class Runner:
 
     def _begin_alone(self, share: Tracked, message: Message) -> bool:
         """Commit `trying`; False where this record has killed its workers and was put aside."""
-        offset = message.place.offset
-        deaths = share.trying[1] if share.trying and share.trying[0] == offset else 0
-        share.trying = (offset, deaths + 1)
-        commit = Commit(
-            share.share, share.ledger.watermark(), share.ledger.metadata(trying=share.trying)
-        )
-        if not self._intake.commit([commit], wait=True):
-            share.trying = (offset, deaths)
+        deaths = share.deaths_of(message.place.offset)
+        if not self._alone.begin(share, message.place):
             return False
-        if deaths >= self._limits.deaths_max:
-            share.held.popleft()
-            self._took(share, message, _now_ms())
-            limit = f"{self._limits.deaths_max} deaths with it alone in flight"
-            reason = f"a {self._stage.name} worker died of this record"
-            self._alone = message.place
-            self._failed(
-                message.place, Deadly(reason, field="value", limit=limit, outcome="failed")
-            )
-            return False
-        self._alone = message.place
-        return True
+        if deaths < self._limits.deaths_max:
+            return True
+        share.held.popleft()
+        self._took(share, message, _now_ms())
+        limit = f"{self._limits.deaths_max} deaths with it alone in flight"
+        reason = f"a {self._stage.name} worker died of this record"
+        self._failed(message.place, Deadly(reason, field="value", limit=limit, outcome="failed"))
+        return False
 
     def _took(self, share: Tracked, message: Message, now_ms: float) -> None:
         share.ledger.take(message.place.offset)
@@ -239,12 +242,17 @@ class Runner:
             self._failed(ending.place, ending.error)
             return
         self._breaker.succeeded()
-        self._deliver(ending.place, [ending.outputs], ending.outcome)
+        self._deliver(self._in_flight[ending.place], [ending.outputs], ending.outcome)
 
     def _failed(self, place: Place, error: Exception) -> None:
         flight = self._in_flight[place]
+        if isinstance(error, Unusable):
+            # The worker's trouble and not the record's, which waits for a worker that can.
+            self._trouble = self._trouble or error
+            self._unbegun([place])
+            return
         if isinstance(error, Rejected):
-            self._refuse(flight, error)
+            self._refusals.end(flight, error)
             return
         if isinstance(error, Transient) and flight.attempts < self._limits.tries_max:
             wait_ms = backoff_ms(self._limits, flight.attempts, wished_ms=error.delay_ms)
@@ -253,32 +261,23 @@ class Runner:
             self._retries.put(flight.message, due_ms=_now_ms() + wait_ms)
             return
         self._breaker.failed(now_ms=_now_ms())
-        self._refuse(flight, given_up(error, flight.attempts, flight.message))
-
-    def _refuse(self, flight: InFlight, refused: Rejected) -> None:
-        """The raw record first, then the failure event."""
-        flight.refused = refused
-        told_refused(flight.message, refused, attempts=flight.attempts)
-        letter = dead_letter(flight.message, self._stage.name, refused)
-        failure = self._stage.failure(flight.message, refused, attempts=flight.attempts)
-        if refused.dead_letter:
-            self._ops.count(metrics.DEAD_LETTERS, self._stage.name, refused.field)
-        waves: list[Sequence[Output]] = [
-            [letter] if refused.dead_letter else [],
-            [failure] if failure is not None else [],
-        ]
-        self._deliver(flight.message.place, waves, refused.outcome)
+        self._refusals.end(flight, given_up(error, flight.attempts, flight.message))
 
     # 6. produce ---------------------------------------------------------------------------------
 
-    def _deliver(self, place: Place, waves: Sequence[Sequence[Output]], outcome: str) -> None:
+    def _deliver(self, flight: InFlight, waves: Sequence[Sequence[Output]], outcome: str) -> None:
+        place = flight.message.place
+
         def done(trouble: HeddleError | None) -> None:
-            if isinstance(trouble, Rejected) and place in self._in_flight:
-                self._refuse(self._in_flight[place], trouble)
-            elif trouble is not None:
-                self._trouble = trouble
-            else:
+            if trouble is None:
                 self._finish(place, outcome)
+                return
+            if isinstance(trouble, Rejected):
+                here = self._in_flight.get(place)
+                # A record that has left with its partition is its new owner's to refuse.
+                if here is None or self._refusals.too_large(here, trouble):
+                    return
+            self._trouble = trouble
 
         self._delivery.send(waves, done)
 
@@ -288,9 +287,7 @@ class Runner:
             return
         share = self._shares[share_of(place)]
         share.ledger.finish(place.offset)
-        if self._alone == place:
-            self._alone, share.trying = None, None
-            share.careful = max(share.careful - 1, 0)
+        self._alone.ended(place)
         self._ops.count(metrics.ENDED, self._stage.name, outcome)
         took_ms = _now_ms() - flight.taken_ms
         self._ops.observe(metrics.LATENCY, took_ms / 1000, self._stage.name)
@@ -309,6 +306,9 @@ class Runner:
     # 7. move ------------------------------------------------------------------------------------
 
     def _commit(self) -> None:
+        for share in self._intake.put_off():
+            if share in self._shares:
+                self._shares[share].uncommitted()
         now_ms = _now_ms()
         if now_ms - self._committed_ms >= self._limits.commit_ms:
             self._committed_ms = now_ms
@@ -337,35 +337,41 @@ class Runner:
 
     def _revoked(self, shares: Sequence[Share]) -> None:
         """Finish what is in flight there within the budget; the rest is left to its new owner."""
-        leaving = set(shares)
-        self._surrender([place for place in self._in_flight if share_of(place) in leaving])
-        deadline_ms = _now_ms() + self._limits.revoke_ms_max
-        while any(share_of(p) in leaving for p in self._in_flight) and _now_ms() < deadline_ms:
-            self._collect_once()
-        gone = [self._shares[share] for share in shares if share in self._shares]
-        self._commit_now(gone, wait=True, clean=True)
+        self._end_in_flight(shares, deadline_ms=_now_ms() + self._limits.revoke_ms_max)
+        self._commit_clean([self._shares[share] for share in shares if share in self._shares])
         self._lost(shares)
 
     def _lost(self, shares: Sequence[Share]) -> None:
-        for place in [place for place in self._in_flight if share_of(place) in set(shares)]:
-            del self._in_flight[place]
-            if self._alone == place:
-                self._alone = None
+        self._unbegun([place for place in self._in_flight if share_of(place) in set(shares)])
         for share in shares:
             self._shares.pop(share, None)
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
         """Finish what has begun within the budget, leave a clean mark."""
         self._ops.ready("draining", yes=False)
-        self._surrender(list(self._in_flight))
         deadline_ms = _now_ms() + self._limits.drain_ms_max
-        while self._in_flight and self._trouble is None and _now_ms() < deadline_ms:
-            self._collect_once()
+        self._end_in_flight(list(self._shares), deadline_ms=deadline_ms)
         for output in self._stage.asides(last=True):
             self._delivery.send([[output]], self._aside_sent)
         self._producer.flush(timeout_s=max(deadline_ms - _now_ms(), 1_000) / 1000)
-        self._commit_now(self._shares.values(), wait=True, clean=True)
         log.info("drained", extra={"unfinished": len(self._in_flight)})
+        self._commit_clean(list(self._shares.values()))
+
+    def _end_in_flight(self, shares: Sequence[Share], *, deadline_ms: float) -> None:
+        """Let what has begun there end; what has not, or waits for another try, is given back."""
+        leaving = set(shares)
+        places = {place for place in self._in_flight if share_of(place) in leaving}
+        self._unbegun([*self._stage.surrender(places), *self._retries.forget(places)])
+        while any(share_of(p) in leaving for p in self._in_flight) and _now_ms() < deadline_ms:
+            if self._trouble is not None:
+                return
+            self._collect_once()
+
+    def _commit_clean(self, shares: Sequence[Tracked]) -> None:
+        """The mark of an end in peace: what is still in flight kills nobody."""
+        leaving = {tracked.share for tracked in shares}
+        self._alone.spared([place for place in self._in_flight if share_of(place) in leaving])
+        self._commit_now(shares, wait=True, clean=True)
 
     def _collect_once(self) -> None:
         self._ops.beat()
@@ -373,9 +379,11 @@ class Runner:
         self._delivery.poll()
         time.sleep(self._limits.busy_poll_ms / 1000)
 
-    def _surrender(self, places: list[Place]) -> None:
-        """What was not begun is nobody's death: it stays unfinished and is done again."""
-        for place in self._stage.surrender(places):
+    def _unbegun(self, places: Collection[Place]) -> None:
+        """Nobody's death and nobody's end: these stay unfinished and are done again."""
+        self._retries.forget(places)
+        self._alone.spared(places)
+        for place in places:
             self._in_flight.pop(place, None)
 
     def _measure(self) -> None:

@@ -35,6 +35,8 @@ class Limits:
     commit_ms: int = 1_000
     drain_ms_max: int = 25_000
     """For what is in flight when told to stop."""
+    close_ms_max: int = 5_000
+    """For threads to end once nobody waits for their work."""
     revoke_ms_max: int = 10_000
     """For what is in flight on partitions that move to another worker."""
     idle_poll_ms: int = 500

@@ -24,6 +24,8 @@ class InFlight:
     attempts: int = 1
     refused: Rejected | None = None
     """Why it ends without a result, once that is certain."""
+    cut: bool = False
+    """Whether its dead letter had to leave the record's bytes out."""
 
 
 def share_of(place: Place) -> Share:
@@ -40,7 +42,8 @@ class Tracked:
     careful: int = 0
     """So many records that were there before us are taken one at a time, alone in flight."""
     trying: tuple[int, int] | None = None
-    """(offset, count) of the record that may have killed its worker."""
+    """(offset, count) of the record that may kill its worker: of one tried now or by those before
+    us; `Alone` keeps it."""
     held: deque[Message] = field(default_factory=deque)
     """Fetched and not begun, in order; while there are any, the partition is paused."""
     paused: bool = False
@@ -60,6 +63,14 @@ class Tracked:
         """Remember that this was committed."""
         self._committed = (commit.offset, commit.metadata)
         self.known = True
+
+    def uncommitted(self) -> None:
+        """The broker did not take the last commit after all: it is due again."""
+        self._committed = None
+
+    def deaths_of(self, offset: int) -> int:
+        """Workers known to have died with this record alone in flight."""
+        return self.trying[1] if self.trying and self.trying[0] == offset else 0
 
 
 def tracked(share: Share, committed: Committed, start: int, *, careful_max: int) -> Tracked:

@@ -12,7 +12,9 @@ from schemas.errors import Rejected, Transient
 from streams.loop.hops import about
 
 if TYPE_CHECKING:
-    from streams.kafka.message import Message
+    from collections.abc import Collection
+
+    from streams.kafka.message import Message, Place
     from streams.loop.stage import Limits
 
 log = logging.getLogger("heddle.loop")
@@ -51,6 +53,13 @@ class Retries:
         """Keep a record until `due_ms`."""
         self._order += 1
         heapq.heappush(self._heap, (due_ms, self._order, message))
+
+    def forget(self, places: Collection[Place]) -> list[Place]:
+        """Those of `places` that waited here; they do no longer."""
+        found = [message.place for *_, message in self._heap if message.place in places]
+        self._heap = [entry for entry in self._heap if entry[2].place not in places]
+        heapq.heapify(self._heap)
+        return found
 
     def due(self, *, now_ms: float) -> list[Message]:
         """Take out everything whose time has come."""

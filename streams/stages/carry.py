@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from schemas import metrics
-from schemas.errors import Rejected, Transient
-from streams.kafka.dead_letter import dead_letter
+from schemas.errors import Rejected, Transient, Unusable
+from streams.kafka.dead_letter import dead_letter, without_value
 from streams.loop.hops import about, told_refused
 from streams.loop.verdicts import Breaker, backoff_ms, given_up
 
@@ -91,8 +91,7 @@ class Carrier:
         attempt = 1
         while True:
             try:
-                outputs = self._work(message)
-                self._deliver(outputs)
+                self._deliver(self._outputs(message))
             except Rejected as refused:
                 return self._refuse(message, refused, attempt)
             except (_Hurried, _Undelivered):
@@ -110,6 +109,12 @@ class Carrier:
                 return "done"
             attempt += 1
 
+    def _outputs(self, message: Message) -> Sequence[Output]:
+        try:
+            return self._work(message)
+        except Unusable as error:
+            raise _Undelivered(error) from error
+
     def _give_up(self, message: Message, error: Exception, attempts: int) -> str:
         with self._lock:
             self._breaker.failed(now_ms=_now_ms())
@@ -120,12 +125,19 @@ class Carrier:
         """The raw record first, then the failure event."""
         told_refused(message, refused, attempts=attempts)
         if refused.dead_letter:
-            self._deliver([dead_letter(message, self._work.name, refused)])
+            self._lay_aside(dead_letter(message, self._work.name, refused))
             self._ops.count(metrics.DEAD_LETTERS, self._work.name, refused.field)
         failure = self._work.failure(message, refused, attempts=attempts)
         if failure is not None:
             self._deliver([failure])
         return refused.outcome
+
+    def _lay_aside(self, letter: Output) -> None:
+        """One that its topic does not take whole goes without the record's bytes."""
+        try:
+            self._deliver([letter])
+        except Rejected:
+            self._deliver([without_value(letter)])
 
     def _deliver(self, outputs: Sequence[Output]) -> None:
         try:
@@ -169,7 +181,7 @@ class _Hurried(Exception):
 
 
 class _Undelivered(Exception):
-    """The broker did not take it: the worker's trouble, not the record's."""
+    """Broker or shelf do not take it from us: the worker's trouble, not the record's."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from schemas.errors import Rejected, Transient
+from schemas.errors import Rejected, Transient, Unusable
+from streams.kafka import dead_letter
 from streams.kafka.message import Message, Output, Place
 from streams.loop.stage import Limits
 from streams.ops import Ops
@@ -114,6 +115,30 @@ def test_undelivered_outputs_leave_the_record_unfinished() -> None:
         with pytest.raises(Transient, match="broker away"):
             carrier(job, Broker(away)).carry(MESSAGE)
         assert job.calls == 1
+
+
+def test_a_shelf_only_a_person_can_mend_ends_the_worker_not_the_record() -> None:
+    """Not tried again, not put aside, told to nobody's topic: the record stays unfinished."""
+    job, broker = Job(Unusable("the shelf denies access")), Broker()
+    with pytest.raises(Unusable, match="denies access"):
+        carrier(job, broker).carry(MESSAGE)
+    assert (job.calls, broker.has) == (1, [])
+
+
+def test_a_letter_too_large_for_its_topic_goes_without_the_record() -> None:
+    """It still says why and where the record lies; the failure follows it."""
+
+    def too_large(output: Output) -> None:
+        if output.value == MESSAGE.value:
+            raise Rejected("result too large", field="value")
+
+    broker = Broker(too_large)
+    assert carrier(Job(Rejected("bad", field="tier")), broker).carry(MESSAGE)
+    assert broker.topics == ["patterns.generated.finish.dlq", "failed"]
+    notes = dict(broker.has[0].headers)
+    assert broker.has[0].value is None
+    assert (notes[dead_letter.FIELD], notes[dead_letter.OFFSET]) == (b"tier", b"7")
+    assert notes[dead_letter.CUT] == b"5 bytes of value, and the headers"
 
 
 def test_an_undelivered_result_is_nobodys_failure() -> None:
