@@ -79,6 +79,12 @@ def test_compose_runs_every_stage_hardened() -> None:
         assert "ulimits" not in service, name
 
 
+def test_compose_up_without_a_profile_is_core() -> None:
+    """Every service has a profile, and .env beside the file names the one that is meant."""
+    assert "COMPOSE_PROFILES=core\n" in (DOCKER / ".env").read_text()
+    assert all(service["profiles"] for service in COMPOSE["services"].values())
+
+
 def test_compose_sets_what_there_is() -> None:
     """Every HEDDLE_* in compose is a setting."""
     known = {f"HEDDLE_{setting.name}" for setting in SETTINGS}
