@@ -111,27 +111,30 @@ def _kind(chosen: float) -> str:
     return KINDS[-1]
 
 
-def fill(folder: Path, paint: Paint, *, tiles: int) -> None:
-    """Write crops of `tiles` tiles in parts; parts that are there stay, so it can go on."""
+def fill(folder: Path, paint: Paint, *, tiles: int, tile_px: int = TILE_PX) -> None:
+    """Write crops of `tiles` tiles in parts; parts that are there stay, so it can go on.
+
+    `tile_px` must be more than CROP_PX.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for part in range(-(-tiles // PART_TILES)):
         path = folder / f"crops-{part:03d}.safetensors"
         if path.exists():
             continue
-        smalls, larges = zip(*_crops(part, paint), strict=True)
+        smalls, larges = zip(*_crops(part, paint, tile_px), strict=True)
         draft = path.with_suffix(".draft")
         save_file({"small": torch.stack(smalls), "large": torch.stack(larges)}, draft)
         os.replace(draft, path)
         LOG.info("part %d of %d", part + 1, -(-tiles // PART_TILES))
 
 
-def _crops(part: int, paint: Paint) -> Iterator[tuple[Tensor, Tensor]]:
+def _crops(part: int, paint: Paint, tile_px: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Pairs of crops as bytes, (3, CROP_PX, CROP_PX) and four times that, of one part's tiles."""
     generator = torch.Generator().manual_seed(part)
     for tile in range(part * PART_TILES, (part + 1) * PART_TILES):
-        one = pair(tile, paint)
+        one = pair(tile, paint, tile_px=tile_px)
         for _ in range(CROPS_PER_TILE):
-            low = torch.randint(TILE_PX - CROP_PX, (2,), generator=generator).tolist()
+            low = torch.randint(tile_px - CROP_PX, (2,), generator=generator).tolist()
             yield _cut(one.small, low, 1), _cut(one.large, low, SCALE)
 
 
