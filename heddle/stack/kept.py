@@ -36,6 +36,9 @@ class Process:
     """Asked again and again while starting; answers within half a second and never raises.
     None: ready as soon as it runs."""
 
+    alive: Callable[[], bool] | None = None
+    """Asked now and then once it is ready; answers like `ready`. None: alive while it runs."""
+
     one_shot: bool = False
     """Has done its work when it exits with 0; not started again then."""
 
@@ -60,6 +63,8 @@ class Kept:
     _started_ms: int = 0
     _quick_deaths: int = 0
     _log_bytes: int = 0
+    _next_look_ms: int = 0
+    _unanswered: int = 0
 
     @property
     def satisfied(self) -> bool:
@@ -88,15 +93,18 @@ class Kept:
             self._died(127, f"cannot be started: {reason}", now_ms=now_ms)
             return
         self.phase, self.reason = "starting", ""
+        self._unanswered = 0
 
     def look(self, *, now_ms: int) -> None:
-        """Notice that it ended, or that it became ready."""
+        """Notice that it ended, or that it became ready; end one that hangs."""
         if self.child is None:
             return
         if children.has_exited(self.child):
             self._ended(children.reap(self.child), now_ms=now_ms)
         elif self.phase == "starting" and not self.process.one_shot and self._answers():
             self.phase, self.was_ready = "ready", True
+        elif self.phase == "ready" and self._hangs(now_ms=now_ms):
+            self._ended(children.reap(self.child), now_ms=now_ms)
 
     def told(self) -> ProcessState:
         """For `stack.json`."""
@@ -126,14 +134,25 @@ class Kept:
     def _answers(self) -> bool:
         return self.process.ready is None or self.process.ready()
 
+    def _hangs(self, *, now_ms: int) -> bool:
+        """Whether it has said nothing for so many looks. Looks count, not time: a machine that was
+        asleep or too busy to look has no case against anybody."""
+        if self.process.alive is None or now_ms < self._next_look_ms:
+            return False
+        self._next_look_ms = now_ms + self.policy.look_ms
+        self._unanswered = 0 if self.process.alive() else self._unanswered + 1
+        return self._unanswered >= self.policy.unanswered_max
+
     def _ended(self, exit_code: int, *, now_ms: int) -> None:
         if self.process.one_shot and exit_code == 0:
             self.child, self.phase, self.reason = None, "done", ""
             self.was_ready = True
             return
         how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+        hung = self._unanswered >= self.policy.unanswered_max
+        what = f"hung (silent at {self._unanswered} looks) and was ended" if hung else "died"
         said = diagnosis.from_log(self.process.log, since_bytes=self._log_bytes)
-        self._died(exit_code, f"died ({how}): {said}", now_ms=now_ms)
+        self._died(exit_code, f"{what} ({how}): {said}", now_ms=now_ms)
 
     def _died(self, exit_code: int, reason: str, *, now_ms: int) -> None:
         self.child, self.exit_code, self.reason = None, exit_code, reason

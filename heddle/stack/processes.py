@@ -190,6 +190,7 @@ class _Ours:
             log=self.folder.log(name),
             after=after,
             ready=lambda: http_ready(port),
+            alive=lambda: http_ready(port, path="/livez"),
             port=port,
         )
 
@@ -224,11 +225,11 @@ def kafka_ready(node: KafkaNode) -> bool:
     )
 
 
-def http_ready(port: int) -> bool:
-    """Whether GET /readyz on `port` answers 200 in time."""
+def http_ready(port: int, *, path: str = "/readyz") -> bool:
+    """Whether GET `path` on `port` answers 200 in time."""
     with closing(http.client.HTTPConnection(ports.LOOPBACK, port, timeout=_READY_S_MAX)) as asked:
         try:
-            asked.request("GET", "/readyz")
+            asked.request("GET", path)
             return asked.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False

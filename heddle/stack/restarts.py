@@ -23,6 +23,12 @@ class RestartPolicy:
     quick_deaths_max: int = 8
     """This many deaths without a healthy while between them end the tries."""
 
+    look_ms: int = 5_000
+    """How often one that is ready is asked whether it is alive."""
+
+    unanswered_max: int = 18
+    """This many looks in a row without an answer: it hangs, and is ended to be started again."""
+
     def quick_deaths(self, before: int, *, lived_ms: int) -> int:
         """Deaths in a row, this one included, when `before` were counted up to now."""
         return 1 if lived_ms >= self.healthy_ms else before + 1

@@ -1,7 +1,7 @@
 """Keeps the processes of one stack alive, in order, until told to stop; then leaves none behind.
 
     1. start each process once all it comes after are ready
-    2. notice deaths and readiness; start the dead again by the restart policy
+    2. notice deaths, readiness and those that hang; start the dead again by the restart policy
     3. write `stack.json` whenever something changed
     4. on SIGTERM, SIGINT or SIGHUP: stop in waves, the last started first, within STOP_S_MAX
     5. end whatever still carries the run's mark
@@ -64,11 +64,10 @@ class Supervisor:
     ) -> None:
         """`processes` in start order; `after` names earlier ones only (ValueError otherwise)."""
         _require_order(processes)
+        policy = policy or RestartPolicy()
         mark = {marks.MARK: facts.run_id}
-        self._kept = [
-            Kept(replace(one, env={**one.env, **mark}), policy or RestartPolicy())
-            for one in processes
-        ]
+        self._kept = [Kept(replace(one, env={**one.env, **mark}), policy) for one in processes]
+        self._quiet_s = min(_QUIET_POLL_S, policy.look_ms / 1000)
         self._facts = facts
         self._state_path = state_path
         self._on_change = on_change
@@ -103,6 +102,8 @@ class Supervisor:
         """One look at each, in start order, so that a whole chain of ready ones starts in one."""
         ready: set[str] = set()
         for one in self._kept:
+            if self._stop_wishes:
+                return
             now_ms = _now_ms()
             one.look(now_ms=now_ms)
             one.bound_log()
@@ -126,7 +127,7 @@ class Supervisor:
         now_ms = _now_ms()
         dues = [one.next_start_ms - now_ms for one in self._kept if one.phase == "backing off"]
         # Never zero: one that is due may still wait for another.
-        return min([_QUIET_POLL_S, *(max(due / 1000, _BUSY_POLL_S) for due in dues)])
+        return min([self._quiet_s, *(max(due / 1000, _BUSY_POLL_S) for due in dues)])
 
     def _stop(self, wake: int) -> None:
         """Stop all in waves. A second wish to stop ends the grace at once."""

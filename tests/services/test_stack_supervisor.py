@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from heddle.stack import marks, state
+from heddle.stack.ports import free_ports
 from heddle.stack.state import ProcessState, StackState
 from heddle.stack.supervisor import STOP_S_MAX
 
@@ -100,6 +101,22 @@ def test_a_dead_process_is_started_again(keep: Callable[..., Keeper], tmp_path: 
     keeper = keep(f"one=flaky,{tmp_path / 'marker'}", "two=stay")
     keeper.until(lambda seen: _restarts(seen) == 1 and seen.condition == "ready")
     assert keeper.process("two").restarts == 0
+
+
+def test_a_process_that_hangs_is_ended_and_started_again(keep: Callable[..., Keeper]) -> None:
+    """It runs and answers nobody: after so many looks it is killed, the state says why, and the
+    next one answers. One that answers is left alone."""
+    port, other_port = free_ports(2)
+    looks = "20,80,60000,4,100,3"
+    keeper = keep(f"one=run,{port}", f"two=run,{other_port}", policy=looks)
+    keeper.until(lambda seen: seen.condition == "ready")
+    neighbour_pid, pid = keeper.pid("two"), keeper.pid("one")
+    os.kill(pid, signal.SIGSTOP)
+    told = keeper.until(lambda seen: any("hung" in one.reason for one in seen.processes))
+    assert "silent at 3 looks" in next(one.reason for one in told.processes if one.reason)
+    keeper.until(lambda seen: seen.condition == "ready" and _restarts(seen) == 1)
+    assert keeper.pid("one") != pid
+    assert keeper.pid("two") == neighbour_pid
 
 
 def test_gives_up_and_names_the_log(keep: Callable[..., Keeper], tmp_path: Path) -> None:
