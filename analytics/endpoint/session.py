@@ -41,6 +41,8 @@ _WRITER_SETTINGS: Final = {
     # Durable when acknowledged, and one insert is one block, whatever the engine's defaults become.
     "async_insert": 0,
     "max_insert_threads": 1,
+    # As `analytics.sink` says, for whoever else writes.
+    "optimize_on_insert": 0,
 }
 
 
