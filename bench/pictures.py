@@ -17,7 +17,7 @@ import pyvips
 import tifffile
 from PIL import Image, ImageDraw, ImageFont
 
-from postproc.by_hand import picture_of
+from postproc.by_hand import brought_of
 from postproc.colourways import Colourway
 from postproc.decode import decode_picture
 from postproc.files import read_plate
@@ -93,7 +93,7 @@ def look(artefact: Artefact, done: Finished) -> Image.Image:
     if artefact.role == "separations":
         return plates(artefact)
     if artefact.media_type in {"image/svg+xml", "application/pdf"}:
-        return Image.fromarray(picture_of(artefact.data, HALF_DROP))
+        return Image.fromarray(brought_of(artefact.data, HALF_DROP).rgb)
     if artefact.role.startswith("press"):
         inks = pyvips.Image.new_from_buffer(artefact.data, "")
         return Image.fromarray(inks.icc_transform("srgb", embedded=True).numpy())

@@ -38,22 +38,34 @@ def decode_picture(
     16-bit grey is reduced to 8. Alpha is dropped when it hides nothing. CMYK, Lab, float and
     several frames are refused: how they become RGB is for their maker to say.
     """
-    if len(data) > INPUT_BYTES_MAX:
-        raise _refusal(f"is {len(data)} bytes", field, f"{INPUT_BYTES_MAX} bytes")
     try:
         with warnings.catch_warnings():
             # Pillow warns of what it mends; what it cannot mend is an error below.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=formats) as picture:
-                _check_size(picture.size, field, pixels_max, side_px_min)
-                if getattr(picture, "n_frames", 1) != 1:
-                    raise _refusal("has several frames", field, "one frame")
-                return _as_rgb(picture, field)
+                check_head(data, picture, field, pixels_max=pixels_max, side_px_min=side_px_min)
+                return read_pixels(picture, field)
     except Image.DecompressionBombError as error:
         raise _refusal("is far too large", field, f"{pixels_max} px") from error
     except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as error:
         limit = "a whole " + " or ".join(formats)
         raise _refusal("cannot be read as a picture", field, limit) from error
+
+
+def check_head(
+    data: bytes,
+    picture: Image.Image,
+    field: str,
+    *,
+    pixels_max: int = PIXELS_MAX_DEFAULT,
+    side_px_min: int = SIDE_PX_MIN_DEFAULT,
+) -> None:
+    """Refuse a file by what it claims, before a pixel is decoded."""
+    if len(data) > INPUT_BYTES_MAX:
+        raise _refusal(f"is {len(data)} bytes", field, f"{INPUT_BYTES_MAX} bytes")
+    _check_size(picture.size, field, pixels_max, side_px_min)
+    if getattr(picture, "n_frames", 1) != 1:
+        raise _refusal("has several frames", field, "one frame")
 
 
 def _check_size(size: tuple[int, int], field: str, pixels_max: int, side_px_min: int) -> None:
@@ -65,7 +77,8 @@ def _check_size(size: tuple[int, int], field: str, pixels_max: int, side_px_min:
         raise _refusal(said, field, f"sides of at least {side_px_min} px")
 
 
-def _as_rgb(picture: Image.Image, field: str) -> Bytes:
+def read_pixels(picture: Image.Image, field: str) -> Bytes:
+    """The pixels of an opened picture as `decode_picture` gives them."""
     mode = picture.mode
     if mode in _DEEP:
         levels = np.asarray(picture).astype(np.int64)

@@ -2,7 +2,9 @@
 
 Each ink is a Separation space with a Lab (D50) alternate, so that a screen shows its colour and a
 RIP finds its plate by name. Plates are painted in order; a later one knocks out what lies beneath,
-so the separations are disjoint though the shapes are stacked. Art continues into the bleed.
+so the separations are disjoint though the shapes are stacked. Plates that are knocked out already,
+and reach under their neighbours by a trap, overprint: a RIP keeps every one as it is. Art continues
+into the bleed.
 
 The PDF-compatible .ai is this very file under Illustrator's ending: PDF content, no native data.
 Sizes are in points of 1/72 inch to four decimals (0.04 um). The same plates give the same bytes.
@@ -46,10 +48,13 @@ class _Page:
         return [_number(v) for v in (left, left, left + self.trim[0], left + self.trim[1])]
 
 
-def write_spot_pdf(plates: tuple[Plate, ...], sheet: Sheet, *, bleed_um: int, title: str) -> bytes:
+def write_spot_pdf(
+    plates: tuple[Plate, ...], sheet: Sheet, *, bleed_um: int, title: str, trapped: bool = False
+) -> bytes:
     """A one-page PDF of traced plates; `title` is shown to people: no prompt belongs there.
 
     `bleed_um` of art is kept around the trim; the plates must have been traced with as much.
+    `trapped` says that they are knocked out with a trap and must not knock each other out again.
     Raises MissingPart without pikepdf.
     """
     pikepdf = _pikepdf()
@@ -61,19 +66,23 @@ def write_spot_pdf(plates: tuple[Plate, ...], sheet: Sheet, *, bleed_um: int, ti
         names = [plate.ink.plate(plate.rank + 1) for plate in plates]
         layers = [_layer(pdf, pikepdf, name) for name in names]
         inks = [_ink(pdf, pikepdf, plate, name) for plate, name in zip(plates, names, strict=True)]
-        content = pdf.make_stream(_content(plates, sheet, page).encode("ascii"))
+        drawn = _content(plates, sheet, page, trapped=trapped)
+        content = pdf.make_stream(drawn.encode("ascii"))
         pdf.pages.append(_page(pikepdf, pdf, page, content))
         resources = pikepdf.Dictionary(
             ColorSpace=pikepdf.Dictionary({f"/Ink{n}": ink for n, ink in enumerate(inks)}),
             Properties=pikepdf.Dictionary({f"/Layer{n}": g for n, g in enumerate(layers)}),
         )
+        if trapped:
+            over = pikepdf.Dictionary(Type=pikepdf.Name.ExtGState, OP=True, op=True, OPM=1)
+            resources.ExtGState = pikepdf.Dictionary(Over=over)
         pdf.pages[0].Resources = resources
         pdf.Root.OCProperties = pikepdf.Dictionary(
             OCGs=pikepdf.Array(layers),
             D=pikepdf.Dictionary(Order=pikepdf.Array(layers), ON=pikepdf.Array(layers)),
         )
         pdf.docinfo["/Title"] = title
-        pdf.docinfo["/Trapped"] = pikepdf.Name("/False")
+        pdf.docinfo["/Trapped"] = pikepdf.Name("/True" if trapped else "/False")
         buffer = io.BytesIO()
         # Layers came with PDF 1.5.
         pdf.save(buffer, deterministic_id=True, min_version="1.5", force_version="1.6")
@@ -113,18 +122,21 @@ def _ink(pdf: Any, pikepdf: ModuleType, plate: Plate, name: str) -> Any:
     return pdf.make_indirect(pikepdf.Array(space))
 
 
-def _content(plates: tuple[Plate, ...], sheet: Sheet, page: _Page) -> str:
-    """Painting operators: per plate its layer, its ink at full tint, its shapes filled even-odd."""
+def _content(plates: tuple[Plate, ...], sheet: Sheet, page: _Page, *, trapped: bool) -> str:
+    """Painting operators: per plate its layer, its ink at full tint, its shapes filled even-odd.
+
+    The ground of stacked plates is the whole page; of trapped ones it has shapes as any other.
+    """
     across = page.trim[0] / (sheet.width_px * UNITS_PER_PX)
     down = page.trim[1] / (sheet.height_px * UNITS_PER_PX)
     width, height = (side + 2 * page.bleed for side in page.trim)
     frame = f"0 0 {_text(width)} {_text(height)} re"
     top = page.bleed + page.trim[1]
     matrix = f"{_text(across, 9)} 0 0 {_text(-down, 9)} {_text(page.bleed)} {_text(top)} cm"
-    lines = ["q", f"{frame} W n"]
+    lines = ["q", f"{frame} W n", *(["/Over gs"] if trapped else [])]
     for number, plate in enumerate(plates):
         lines += [f"/OC /Layer{number} BDC", "q", f"/Ink{number} cs 1 scn"]
-        if plate.rank == 0:
+        if plate.rank == 0 and not trapped:
             lines.append(f"{frame} f")
         else:
             lines.append(matrix)

@@ -20,6 +20,7 @@ from postproc.gates import size_figures
 from postproc.lattice import Lattice, step_and_repeat
 from postproc.names import FileLabel
 from postproc.palette import Palette
+from postproc.svg import svg_size_um
 from postproc.swatches import write_ase, write_csv
 
 COMPARED_ROWS: Final = 256
@@ -179,6 +180,17 @@ def sized_figures(
     )
     figures.append(exactly("pixels_kept", float(same), 1.0))
     return on_artefact(figures, artefact.role)
+
+
+def svg_size_figure(artefact: Artefact, size: PrintSize) -> Figure:
+    """How far the size that the SVG's root says is from the repeat's, the worse of both sides."""
+    error_um = max(
+        abs(said - length)
+        for said, length in zip(
+            svg_size_um(artefact.data), (size.width_um, size.height_um), strict=True
+        )
+    )
+    return at_most("repeat_error", float(error_um), 0.0, unit="um")
 
 
 def _same(one: Bytes, other: Bytes) -> bool:

@@ -22,6 +22,7 @@ from postproc.rules import (
     FILE_NEEDS,
     LAST,
     NEEDS,
+    PLATE_FILES,
     SOURCE_NEEDS,
     STEP_RULES,
     STRAIGHT_FILES,
@@ -222,6 +223,7 @@ def _check_order(steps: tuple[Step, ...], where: _Places) -> None:
             raise where.refusal(f"{step.do} stands after {LAST}", number, "do", f"before {LAST}")
         done.add(step.do)
         _check_unit(step, number, where)
+        _check_plates(step, number, where)
         role = dict(step.values).get("role")
         if role is not None and role in roles:
             raise where.refusal(f"role {role} is written twice", number, "role", "each role once")
@@ -235,6 +237,17 @@ def _check_unit(step: Step, number: int, where: _Places) -> None:
         if file not in STRAIGHT_FILES:
             limit = "one of " + ", ".join(sorted(STRAIGHT_FILES))
             raise where.refusal(f"{file} has no straight unit", number, "unit", limit)
+
+
+def _check_plates(step: Step, number: int, where: _Places) -> None:
+    """A trap, or a ground left to the cloth, is of plates."""
+    if step.do != "write" or step.text("file") in PLATE_FILES:
+        return
+    for key in ("trap_mm", "ground"):
+        if key in step.told():
+            limit = "one of " + ", ".join(sorted(PLATE_FILES))
+            said = f"{step.text('file')} has no plates for {key}"
+            raise where.refusal(said, number, key, limit)
 
 
 def _check_colourways(steps: tuple[Step, ...], where: _Places) -> None:

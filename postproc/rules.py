@@ -89,6 +89,7 @@ ROLES: Final = (
 )
 SOURCES: Final = ("flat", "painted", "traced")
 UNITS: Final = ("repeat", "straight")
+GROUNDS: Final = ("print", "cloth")
 SCENES: Final = ("wall", "cushion", "bolt")
 COLOURS: Final = Rule(default="", characters_max=4096, reads=parse_swatches)
 VIEWING: Final = Rule(default=VIEWING_DEFAULT, choices=tuple(WHITES))
@@ -100,6 +101,8 @@ STEP_RULES: Final[dict[str, dict[str, Rule]]] = {
         "edge_line_max": Rule(default=3.0, low=0.1, high=1000),
         "modal_share_max": Rule(default=0.998, low=0, high=1),
         "spread_min": Rule(default=0.01, low=0, high=1),
+        # 0 reports how wide edges are and decides nothing.
+        "edge_width_px_max": Rule(default=0.0, low=0, high=1000),
     },
     "enlarge": {
         "by": Rule(default="lanczos", choices=("lanczos", "network")),
@@ -133,7 +136,7 @@ STEP_RULES: Final[dict[str, dict[str, Rule]]] = {
     },
     "plates": {
         "trap_mm": Rule(default=0.0, low=0, high=5),
-        "ground": Rule(default="print", choices=("print", "cloth")),
+        "ground": Rule(default="print", choices=GROUNDS),
     },
     "write": {
         "file": Rule(default="png", choices=FILES),
@@ -141,6 +144,7 @@ STEP_RULES: Final[dict[str, dict[str, Rule]]] = {
         "role": Rule(default="image", choices=ROLES),
         "unit": Rule(default="repeat", choices=UNITS),
         "trap_mm": Rule(default=0.0, low=0, high=5),
+        "ground": Rule(default="print", choices=GROUNDS),
     },
     "preview": {
         "columns": Rule(default=3, low=1, high=16),
@@ -192,5 +196,7 @@ STRAIGHT_FILES: Final = frozenset(
     {"png", "tiff", "cmyk-tiff", "indexed-png", "indexed-tiff", "separated-tiff"}
 )
 """What can be written as the rectangle that repeats straight."""
+PLATE_FILES: Final = frozenset({"pdf", "ai", "separated-tiff"})
+"""What holds each ink by itself, so that it can be trapped and the ground left to the cloth."""
 LAST: Final = "colourway"
 """Writes everything before it again in other colours, so only its like may follow."""

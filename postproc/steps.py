@@ -14,6 +14,7 @@ from postproc.gates import colour_count_figure, tile_gates
 from postproc.likeness import fingerprint, nearest_figure
 from postproc.order import UM_PER_INCH, print_size
 from postproc.palette import with_coverage
+from postproc.plate_files import write_plates
 from postproc.plates import Separation, enlarge, index_of, separate
 from postproc.recipe import Step
 from postproc.seams import SeamLimits
@@ -30,7 +31,6 @@ from postproc.writing import (
     preview,
     write,
     write_colourway,
-    write_plates,
 )
 
 __all__ = ["STEPS", "write_colourway"]
@@ -51,6 +51,7 @@ def check_tile(work: Work, step: Step) -> None:
         limits=work.limits,
         modal_share_max=step.number("modal_share_max"),
         spread_min=step.number("spread_min"),
+        edge_width_px_max=step.number("edge_width_px_max"),
     )
 
 
@@ -92,7 +93,7 @@ def _networked(work: Work, margin_px: int) -> Bytes:
 def ink(work: Work, step: Step) -> None:
     """The palette, and the map of which ink is where."""
     recipe_max = step.whole("colours_max")
-    colours_max = min(work.order.palette_max or recipe_max, recipe_max)
+    colours_max = work.colours_max = min(work.order.palette_max or recipe_max, recipe_max)
     separation = separate(work.tile, work.lattice, colours_max=colours_max, seed=step.whole("seed"))
     index_map = enlarge(separation, work.pictures["painted"], work.lattice)
     clients = work.order.locked or parse_swatches(step.text("locked"), viewing=step.text("viewing"))
@@ -146,6 +147,7 @@ def trace_plates(work: Work, step: Step) -> None:
         corner=step.number("corner"),
         tolerance=step.number("tolerance"),
     )
+    work.curves = curves
     work.plates = trace(
         index_map, separation.palette, work.lattice, bleed_px=bleed_px, curves=curves
     )
@@ -166,6 +168,7 @@ def draw(work: Work, step: Step) -> None:
     _keep(work, separation, index_of(flat, separation.palette))
     work.seams.clear()
     work.trapped.clear()
+    work.knocked_out.clear()
     work.figures += on_artefact([_resolution_figure(size)], "drawn")
 
 

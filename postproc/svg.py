@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
@@ -23,7 +24,9 @@ from schemas.errors import Rejected
 
 SVG_BYTES_MAX: Final = 64 << 20
 _ROOT_SIZE: Final = re.compile(rb'<svg [^>]*?width="[^"]*" height="[^"]*"')
+_ROOT_MM: Final = re.compile(rb'<svg [^>]*?width="([0-9.]+)mm" height="([0-9.]+)mm"')
 _SIZE: Final = re.compile(rb'width="[^"]*" height="[^"]*"')
+_UM_PER_MM: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,15 @@ def rasterise(svg: bytes, *, width_px: int, height_px: int, crisp: bool = False)
     picture = pyvips.Image.svgload_buffer(sized, dpi=72, unlimited=True)
     flat = picture.flatten(background=[255, 255, 255]) if picture.hasalpha() else picture
     return np.asarray(flat.cast("uchar").numpy())
+
+
+def svg_size_um(svg: bytes) -> tuple[Fraction, Fraction]:
+    """The exact size that the root of one of our SVG files says, in micrometres."""
+    found = _ROOT_MM.search(svg)
+    if found is None:
+        raise Rejected("the SVG's root names no size", field="svg", limit="width and height in mm")
+    width, height = (Fraction(side.decode()) * _UM_PER_MM for side in found.groups())
+    return width, height
 
 
 def _group(plate: Plate, ground_box: str) -> list[str]:

@@ -9,10 +9,11 @@ Potrace runs as a program of its own (GPL; not linked). Same map, same curves.
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,7 +56,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plate:
-    """Everything painted in one ink at one rank; the ground, rank 0, has no shapes."""
+    """Everything painted in one ink at one rank; a stacked ground, rank 0, has no shapes."""
 
     ink: Ink
     rank: int
@@ -85,22 +86,67 @@ def trace(
     Shapes that do not reach the tile or its bleed are left out; those that cross it are whole, so
     the caller clips. Raises MissingPart without Potrace, Transient when it takes too long.
     """
-    margin_px = max(1, max(index_map.shape) // MARGIN_DIVISOR)
-    padded = wrap_pad(index_map, lattice, margin_px=margin_px)
-    if padded.size > MAP_PIXELS_MAX:
-        raise Rejected(
-            f"a map of {padded.size} px is too large to trace",
-            field="trace_px",
-            limit=f"{MAP_PIXELS_MAX} px with margins",
-        )
-    frame = _frame(index_map.shape, bleed_px)
+    drawing = _Drawing(index_map.shape, bleed_px, curves or Curves(), timeout_s)
+    padded = wrap_pad(index_map, lattice, margin_px=drawing.margin_px)
     plates = [Plate(ink=palette.inks[0], rank=0, shapes=())]
     for rank in range(1, len(palette.inks)):
-        drawing = _potrace(padded >= rank, curves or Curves(), timeout_s)
-        shapes = _shapes(drawing, height_px=padded.shape[0], margin_px=margin_px)
-        kept = tuple(shape for shape in shapes if _meets(shape.box, frame))
-        plates.append(Plate(ink=palette.inks[rank], rank=rank, shapes=kept))
+        shapes = drawing.shapes(padded >= rank)
+        plates.append(Plate(ink=palette.inks[rank], rank=rank, shapes=shapes))
     return tuple(plates)
+
+
+def trace_knocked_out(
+    masks: Iterable[npt.NDArray[np.bool_]],
+    palette: Palette,
+    lattice: Lattice,
+    *,
+    bleed_px: float = 1.0,
+    curves: Curves | None = None,
+    timeout_s: float = TIMEOUT_S_DEFAULT,
+) -> tuple[Plate, ...]:
+    """The plates of masks [H, W], one for each ink in printing order, each for itself.
+
+    Such plates meet edge to edge or, with a trap in the masks, reach under one another; without
+    one, gaps of a fraction of a pixel open between them. Raises as `trace`.
+    """
+    plates = []
+    for rank, (ink, mask) in enumerate(zip(palette.inks, masks, strict=True)):
+        drawing = _Drawing(mask.shape, bleed_px, curves or Curves(), timeout_s)
+        padded = wrap_pad(mask, lattice, margin_px=drawing.margin_px)
+        plates.append(Plate(ink=ink, rank=rank, shapes=drawing.shapes(padded)))
+    return tuple(plates)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """How masks of one shape are traced."""
+
+    shape: tuple[int, ...]
+    bleed_px: float
+    curves: Curves
+    timeout_s: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is too large before it is padded."""
+        pixels = math.prod(side + 2 * self.margin_px for side in self.shape)
+        if pixels > MAP_PIXELS_MAX:
+            raise Rejected(
+                f"a map of {pixels} px is too large to trace",
+                field="trace_px",
+                limit=f"{MAP_PIXELS_MAX} px with margins",
+            )
+
+    @property
+    def margin_px(self) -> int:
+        """Of its own cloth around a mask."""
+        return max(1, max(self.shape) // MARGIN_DIVISOR)
+
+    def shapes(self, padded: npt.NDArray[Any]) -> tuple[Shape, ...]:
+        """The shapes of a padded mask that meet the tile or its bleed."""
+        drawing = _potrace(padded, self.curves, self.timeout_s)
+        frame = _frame(self.shape, self.bleed_px)
+        shapes = _shapes(drawing, height_px=padded.shape[0], margin_px=self.margin_px)
+        return tuple(shape for shape in shapes if _meets(shape.box, frame))
 
 
 def _potrace(mask: npt.NDArray[Any], curves: Curves, timeout_s: float) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from postproc.colour import Bytes
 from postproc.figures import Figure
 from postproc.files import PrintSize
-from postproc.gates import blank_figures
+from postproc.gates import blank_figures, blur_figure, colour_count_figure
 from postproc.lattice import STRAIGHT, Lattice, Tile, expand_to_straight
 from postproc.names import ORIGINAL, FileLabel, slug
 from postproc.order import Order
@@ -17,7 +17,7 @@ from postproc.recipe import Step
 from postproc.seams import SeamLimits, seam_figures
 from postproc.separations import Separations
 from postproc.svg import Sheet
-from postproc.trace import Plate
+from postproc.trace import Curves, Plate
 from schemas.errors import Rejected
 
 
@@ -53,6 +53,8 @@ class Work:
     """At `size`."""
     plates: tuple[Plate, ...] = ()
     sheet: Sheet | None = None
+    curves: Curves | None = None
+    """How the plates were traced."""
     svg: bytes = b""
     described: str = ""
     """IPTC's digital source type, where files are to say it; empty where they say nothing."""
@@ -61,6 +63,10 @@ class Work:
     """Steps done so far whose files a colourway writes once more."""
     trapped: dict[float, Separations] = field(default_factory=dict)
     """Plates by their trap in mm, at `size`."""
+    knocked_out: dict[float, tuple[Plate, ...]] = field(default_factory=dict)
+    """Curves of those, in the colours they were traced in."""
+    colours_max: int = 0
+    """Inks that there may be; 0 before any were sought."""
     inks: Bytes | None = None
     """The CMYK that was last written, until it has been compared with its file."""
     colourways: int = 0
@@ -105,15 +111,23 @@ class Work:
         return self.pictures[source]
 
     def judged(self, source: str) -> list[Figure]:
-        """Seam and blank figures of one source of pixels, measured once."""
+        """What one source of pixels is worth, measured once: `measured`, and its colours."""
         if source not in self.seams:
             picture = self.picture(source)
             scale = picture.shape[1] // self.tile.shape[1]
-            self.seams[source] = [
-                *seam_figures(picture, self.lattice, limits=self.limits, scale=scale),
-                *blank_figures(picture),
-            ]
+            self.seams[source] = self.measured(picture, scale=scale)
+            if source == "flat" and self.index_map is not None:
+                count = colour_count_figure(self.index_map, colours_max=self.colours_max)
+                self.seams[source].append(count)
         return self.seams[source]
+
+    def measured(self, picture: Bytes, *, scale: int = 1) -> list[Figure]:
+        """Seam, blank and blur figures of a picture of the repeat."""
+        return [
+            *seam_figures(picture, self.lattice, limits=self.limits, scale=scale),
+            *blank_figures(picture),
+            blur_figure(picture),
+        ]
 
     def on(self, role: str) -> str:
         """What figures call an artefact of this role: with its colourway where it has one."""

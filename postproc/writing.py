@@ -8,28 +8,23 @@ from dataclasses import replace
 from functools import wraps
 from typing import Final
 
-from postproc import products
+from postproc import plate_files, products
 from postproc.colourways import Colourway, recoloured
-from postproc.describe import Description, with_parameters, with_xmp, xmp_packet
-from postproc.features import knocked_out
 from postproc.figures import Figure, on_artefact
 from postproc.mockups import mock_up
 from postproc.order import UM_PER_INCH
-from postproc.pdf import write_spot_pdf
+from postproc.plate_files import plate_names
 from postproc.plates import Separation
 from postproc.press import ink_total_figures, press_figures, read_cmyk, write_cmyk_tiff
 from postproc.products import Artefact
 from postproc.recipe import Step
 from postproc.seams import seam_figures
 from postproc.separations import (
-    Separations,
-    pack,
-    separations_kept,
     write_layered_tiff,
-    write_separated_tiff,
 )
 from postproc.svg import rasterise, write_svg
 from postproc.swatches import parse_swatches
+from postproc.told import told
 from postproc.upscale import lanczos
 from postproc.vendors import Upload, any_vendor_figures, vendor_figures
 from postproc.work import Unit, Work
@@ -37,7 +32,8 @@ from schemas.errors import Rejected
 
 Taken = Callable[[Work, Step], None]
 _UM_PER_MM: Final = 1000
-_DRAWN: Final = {"svg": "traced", "pdf": "traced", "ai": "traced"}
+_DRAWN: Final = frozenset({"pdf", "ai"})
+"""Judged by what is drawn from the file itself."""
 _PALETTES: Final = frozenset({"palette", "palette-csv", "palette-ase"})
 COLOURWAYS_MAX: Final = 16
 
@@ -65,9 +61,9 @@ def write(work: Work, step: Step) -> None:
     if unit is None:
         return
     source = _source(file, step)
-    judged = _judged(work, source, unit)
+    judged = [] if file in _DRAWN else _judged(work, source, unit)
     made = _WRITERS[file](work, step, unit)
-    artefact = _told(work, replace(made, role=role), unit)
+    artefact = told(work, replace(made, role=role), unit)
     work.artefacts.append(artefact)
     work.figures += on_artefact([*judged, *_read_back(work, step, unit, artefact)], work.on(role))
 
@@ -75,7 +71,7 @@ def write(work: Work, step: Step) -> None:
 def _source(file: str, step: Step) -> str:
     """Which picture a file shows."""
     plain = file.startswith(("indexed", "separated", "layered"))
-    return "flat" if plain else _DRAWN.get(file, step.text("from"))
+    return "flat" if plain else "traced" if file == "svg" else step.text("from")
 
 
 def _judged(work: Work, source: str, unit: Unit) -> list[Figure]:
@@ -92,14 +88,14 @@ def _judged(work: Work, source: str, unit: Unit) -> list[Figure]:
 def _read_back(work: Work, step: Step, unit: Unit, artefact: Artefact) -> list[Figure]:
     """Does another library read from the file what was put in, at its size?"""
     file = step.text("file")
-    if file in {"svg", "pdf", "ai"}:
-        return []
+    if file == "svg":
+        return [products.svg_size_figure(artefact, unit.size)]
+    if file in {"pdf", "ai"}:
+        return plate_files.spot_figures(work, step, unit, artefact)
     if file == "cmyk-tiff":
         return _cmyk_figures(work, unit, artefact)
     if file == "separated-tiff":
-        same = separations_kept(artefact.data, _separations(work, step, unit))
-        shape = (unit.size.height_px, unit.size.width_px)
-        return products.sized_figures(artefact, shape, unit.size, same=same)
+        return plate_files.separated_figures(work, step, unit, artefact)
     return products.file_figures(artefact, unit.lay(work.picture(_source(file, step))), unit.size)
 
 
@@ -113,33 +109,6 @@ def _cmyk_figures(work: Work, unit: Unit, artefact: Artefact) -> list[Figure]:
     if work.separation is not None:
         figures += press_figures(work.separation.palette, work.order.press_profile)
     return figures
-
-
-def _told(work: Work, artefact: Artefact, unit: Unit) -> Artefact:
-    """The artefact with what it says of itself, where that was asked for."""
-    words = work.order.words
-    data = artefact.data
-    if work.described:
-        inks = work.separation.palette.inks if work.separation else ()
-        said = Description(
-            title=work.order.design,
-            media_type=artefact.media_type,
-            lattice=unit.label.lattice,
-            unit="repeat" if unit.lattice == unit.source else "straight",
-            width_um=unit.size.width_um,
-            height_um=unit.size.height_um,
-            colourway=artefact.colourway,
-            recipe=work.label.recipe,
-            recipe_sha256=work.recipe_sha256,
-            digital_source=work.described,
-            plates=tuple(ink.plate(rank) for rank, ink in enumerate(inks, start=1)),
-            creator=words.creator if words else "",
-            rights=words.rights if words else "",
-        )
-        data = with_xmp(data, xmp_packet(said))
-    if words and words.parameters:
-        data = with_parameters(data, words.parameters)
-    return replace(artefact, data=data)
 
 
 Writer = Callable[[Work, Step, Unit], Artefact]
@@ -173,32 +142,16 @@ def _svg(work: Work, _step: Step, unit: Unit) -> Artefact:
     return products.sized_file(work.svg, ".svg", unit.size, unit.label)
 
 
-def _pdf(ending: str) -> Writer:
-    def made(work: Work, _step: Step, unit: Unit) -> Artefact:
-        data = write_spot_pdf(
-            work.plates, work.traced(), bleed_um=work.bleed_um, title=work.order.design
-        )
-        return products.sized_file(data, ending, unit.size, unit.label)
+def _spot(ending: str) -> Writer:
+    def made(work: Work, step: Step, unit: Unit) -> Artefact:
+        return plate_files.spot(work, step, unit, ending)
 
     return made
 
 
-def _separated(work: Work, step: Step, unit: Unit) -> Artefact:
-    plates = _separations(work, step, unit)
-    data = write_separated_tiff(plates, _plate_names(work), unit.size)
-    return products.sized_file(data, "-separations.tif", unit.size, unit.label)
-
-
-def _separations(work: Work, step: Step, unit: Unit) -> Separations:
-    plates = _trapped(work, step)
-    if unit.lattice == unit.source:
-        return plates
-    return pack(unit.lay(plates.mask(ink)) for ink in range(len(plates.rows)))
-
-
 def _layered(work: Work, _step: Step, unit: Unit) -> Artefact:
     separation, index_map = work.separated()
-    data = write_layered_tiff(index_map, separation.palette, unit.size, names=_plate_names(work))
+    data = write_layered_tiff(index_map, separation.palette, unit.size, names=plate_names(work))
     return products.sized_file(data, "-layers.tif", unit.size, unit.label)
 
 
@@ -209,43 +162,11 @@ _WRITERS: Final[dict[str, Writer]] = {
     "indexed-tiff": _indexed("indexed-tiff"),
     "cmyk-tiff": _cmyk,
     "svg": _svg,
-    "pdf": _pdf(".pdf"),
-    "ai": _pdf(".ai"),
-    "separated-tiff": _separated,
+    "pdf": _spot(".pdf"),
+    "ai": _spot(".ai"),
+    "separated-tiff": plate_files.separated,
     "layered-tiff": _layered,
 }
-
-
-def write_plates(work: Work, step: Step) -> None:
-    """One 1-bit TIFF per ink in printing order, trapped; the ground only where it is printed."""
-    unit = work.unit("repeat")
-    first = 0 if step.text("ground") == "print" else 1
-    plates = _trapped(work, step)
-    for ink, name in list(enumerate(_plate_names(work)))[first:]:
-        mask = plates.mask(ink)
-        made = products.plate_file(mask, name, work.sized(), work.label)
-        artefact = _told(work, made, unit) if unit else made
-        work.artefacts.append(artefact)
-        work.figures += products.plate_figures(artefact, mask, work.sized())
-
-
-def _plate_names(work: Work) -> list[str]:
-    separation, _ = work.separated()
-    return [ink.plate(rank) for rank, ink in enumerate(separation.palette.inks, start=1)]
-
-
-def _trapped(work: Work, step: Step) -> Separations:
-    """Where each ink prints, trapped as the step says; worked out once for each trap."""
-    trap_mm = step.number("trap_mm")
-    if trap_mm not in work.trapped:
-        size = work.sized()
-        separation, index_map = work.separated()
-        trap_px = trap_mm * _UM_PER_MM * size.width_px / size.width_um
-        work.trapped[trap_mm] = pack(
-            knocked_out(index_map, ink, work.lattice, trap_px=trap_px)
-            for ink in range(len(separation.palette.inks))
-        )
-    return work.trapped[trap_mm]
 
 
 def preview(work: Work, step: Step) -> None:

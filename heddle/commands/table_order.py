@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING
 from heddle import finishing
 from heddle.commands.by_hand import read_file
 from postproc.cie import parse_viewing
-from postproc.colourways import Colourway, swatches_of
+from postproc.colourways import Colourway
 from postproc.finish import Order, repeat_of
-from postproc.names import slug
 from postproc.order import Words
 from postproc.provenance import Signer
 from postproc.sizes import parse_size_um
-from postproc.swatches import Swatch, read_swatches, write_ase
+from postproc.swatches import Swatch, of_hex, read_swatches
 from schemas.errors import Rejected
 
 if TYPE_CHECKING:
     import argparse
 
     from heddle.settings import Settings
-    from postproc.finish import Finished
+    from postproc.brought import Rgb
 
 
 def order_of(given: argparse.Namespace, settings: Settings) -> Order:
@@ -45,12 +44,9 @@ def order_of(given: argparse.Namespace, settings: Settings) -> Order:
     )
 
 
-def named_swatches(given: argparse.Namespace, done: Finished) -> list[tuple[str, bytes]]:
-    """The palette for a drawing program, as (file name, ASE); empty where no ink was found."""
-    if done.palette is None:
-        return []
-    design = given.design or given.tile.stem
-    return [(f"{slug(design)}-palette.ase", write_ase(swatches_of(done.palette), group=design))]
+def ground_of(given: argparse.Namespace) -> Rgb | None:
+    """The colour of `--ground`; None where none was said. Raises Rejected naming it."""
+    return of_hex("ground", given.ground, field="--ground").rgb if given.ground else None
 
 
 def _swatches(path: Path, viewing: str, field: str) -> tuple[Swatch, ...]:

@@ -218,5 +218,5 @@ def test_the_smallest_tiles_are_finished_or_refused(side: tuple[int, int]) -> No
         with pytest.raises(Rejected, match="cannot be shifted"):
             finish_picture(buffer.getvalue(), shipped_recipe("textile-digital"), order)
     else:
-        done, _ = finish_picture(buffer.getvalue(), shipped_recipe("textile-digital"), order)
+        done = finish_picture(buffer.getvalue(), shipped_recipe("textile-digital"), order).done
         assert done.artefacts

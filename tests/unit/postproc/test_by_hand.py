@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from postproc.by_hand import check_file, finish_picture, picture_of, worst_stretch
+from postproc.by_hand import brought_of, check_file, finish_picture, worst_stretch
 from postproc.colourways import Colourway
 from postproc.decode import decode_picture
 from postproc.finish import Order, repeat_of
@@ -48,10 +48,10 @@ def test_the_worst_stretch_is_where_it_was_damaged(periodic: Any) -> None:
 
 
 def test_the_marked_picture_can_be_looked_at(periodic: Any) -> None:
-    """Two by two units with a mark that is in no palette of the tile."""
+    """Two by two units, the worst stretch from near, and a mark that is in no palette."""
     tile = periodic(STRAIGHT, seed=2, side_px=96)
     marked = decode_picture(check_file(png(tile), STRAIGHT).marked_png)
-    assert marked.shape == (192, 192, 3)
+    assert marked.shape == (400, 192 + 12 + 400, 3)
     assert (marked == (230, 0, 60)).all(axis=2).any()
 
 
@@ -65,7 +65,7 @@ def test_foreign_svg_is_drawn_and_judged() -> None:
     """A disc inside passes; the same disc over the border is cut and fails."""
     inside = SVG % b'<circle cx="30" cy="16" r="9" fill="#a21"/>'
     over = SVG % b'<circle cx="62" cy="16" r="9" fill="#a21"/>'
-    assert picture_of(inside, STRAIGHT).shape == (512, 1024, 3)
+    assert brought_of(inside, STRAIGHT).rgb.shape == (512, 1024, 3)
     assert check_file(inside, STRAIGHT).passed
     assert not check_file(over, STRAIGHT).passed
 
@@ -105,8 +105,8 @@ def test_finishing_by_hand_writes_a_manifest(periodic: Any) -> None:
     """Every file is in the manifest with its checksum, every gate with figure and limit."""
     data = png(periodic(HALF_DROP, seed=4))
     order = Order(repeat=repeat_of("half-drop", 100_000, 100_000), refuse=False)
-    done, manifest = finish_picture(data, shipped_recipe("textile-digital"), order)
-    record = json.loads(manifest)
+    made = finish_picture(data, shipped_recipe("textile-digital"), order)
+    done, record = made.done, json.loads(made.manifest)
     assert record["source_sha256"] == hashlib.sha256(data).hexdigest()
     assert record["recipe"]["sha256"] == done.recipe_hash
     sums = {hashlib.sha256(artefact.data).hexdigest() for artefact in done.artefacts}
@@ -124,7 +124,7 @@ def test_a_manifest_makes_the_files_again(periodic: Any) -> None:
         colourways=(night,),
         refuse=False,
     )
-    record = json.loads(finish_picture(data, shipped_recipe("textile-digital"), order)[1])
+    record = json.loads(finish_picture(data, shipped_recipe("textile-digital"), order).manifest)
     written = record["recipe"]["canonical"]
     steps = "".join(
         "[[step]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in step.items())
@@ -151,7 +151,7 @@ def test_a_manifest_makes_the_files_again(periodic: Any) -> None:
         ),
         refuse=False,
     )
-    made = finish_picture(data, recipe, again)[0]
+    made = finish_picture(data, recipe, again).done
     sums = [hashlib.sha256(artefact.data).hexdigest() for artefact in made.artefacts]
     assert sums == [file["sha256"] for file in record["files"]]
 

@@ -63,7 +63,8 @@ def test_the_textile_set_is_complete_and_agrees(periodic: Any) -> None:
     """TIFF and PNG hold the same pixels, exact in size, flat in the palette; names say it all."""
     done = finish(periodic(LATTICES["half-drop"], seed=3), TEXTILE, order("half-drop"))
     by_role = {artefact.role: artefact for artefact in done.artefacts}
-    assert set(by_role) == {"print", "image", "vector", "palette", "preview"}
+    palettes = {"palette", "palette-csv", "palette-ase"}
+    assert set(by_role) == {"print", "image", "press", "vector", "preview", *palettes}
     tiff, png = by_role["print"], by_role["image"]
     assert np.array_equal(read_back(tiff.data), decode_picture(png.data))
     assert tiff_size_um(tiff.data) == (80_000, 80_000)
@@ -75,10 +76,14 @@ def test_the_textile_set_is_complete_and_agrees(periodic: Any) -> None:
 
 
 def test_every_artefact_is_judged(periodic: Any) -> None:
-    """Tile, TIFF, PNG, vector and preview each carry their own seam figures."""
+    """Tile, TIFFs, PNG, vector and preview each carry seam figures; pictures blur and colours."""
     done = finish(periodic(STRAIGHT, seed=3), TEXTILE, order("straight"))
     judged = {figure.artefact for figure in done.figures if figure.name == "seam_p"}
-    assert judged == {"tile", "print", "image", "vector", "preview"}
+    assert judged == {"tile", "print", "image", "press", "vector", "preview"}
+    blurred = {figure.artefact for figure in done.figures if figure.name == "edge_width"}
+    assert blurred == {"tile", "print", "image", "press", "vector"}
+    counted = {figure.artefact for figure in done.figures if figure.name == "colour_count"}
+    assert counted == {"tile", "print", "image", "press"}
 
 
 def test_finishing_is_the_same_every_time_and_in_another_process(periodic: Any) -> None:
@@ -104,7 +109,7 @@ def test_carrying_on_collects_every_figure(periodic: Any) -> None:
     crop = np.ascontiguousarray(periodic(STRAIGHT, seed=3, side_px=128)[:70, :74])
     done = finish(crop, TEXTILE, order("straight", refuse=False))
     assert not all(figure.passed for figure in done.figures)
-    assert len(done.artefacts) == 5
+    assert len(done.artefacts) == 8
 
 
 def test_full_size_is_exact_and_the_cap_keeps_millimetres() -> None:

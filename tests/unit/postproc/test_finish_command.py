@@ -38,13 +38,13 @@ def test_client_colours_and_a_colourway_from_files(desk: Path, capsys: Any) -> N
     told = json.loads(capsys.readouterr().out)
     assert told["passed"]
     names = sorted(path.name for path in (desk / "out").iterdir())
-    assert sorted([*told["files"], "manifest.json"]) == names
-    assert sum("-night-" in name for name in names) == 5
-    ase = read_swatches((desk / "out" / "dots-palette.ase").read_bytes())
+    assert sorted(told["files"]) == names
+    assert sum("-night-" in name for name in names) == 8
+    ase = read_swatches(next((desk / "out").glob("dots-original-*.ase")).read_bytes())
     assert {swatch.name for swatch in ase} <= {"Mill Navy", "Chalk", "Madder", "Sun"}
     moves = [figure for figure in told["figures"] if figure["name"] == "lock_delta_e_2000"]
     assert all(" to " in figure["where"] for figure in moves)
-    tiff = next(path for path in (desk / "out").iterdir() if path.suffix == ".tif")
+    tiff = next(path for path in (desk / "out").iterdir() if path.name.endswith("digital.tif"))
     assert b"Ada" in tiff.read_bytes()
 
 
@@ -79,5 +79,40 @@ def test_checked_files_say_where(desk: Path, capsys: Any) -> None:
     assert main(["check", str(desk / "dots.png"), "--lattice", "half-drop"]) == 0
     marked = ["--marked", str(desk / "marked")]
     assert main(["check", str(desk / "dots.png"), "--lattice", "straight", *marked]) == 1
-    assert "REFUSED, worst at the right join" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "REFUSED by seam_p" in out
+    assert "worst at the right join" in out
     assert (desk / "marked" / "dots-marked.png").exists()
+
+
+def test_one_file_that_cannot_be_read_keeps_none_from_being_judged(desk: Path, capsys: Any) -> None:
+    """Each file has its verdict; the exit code is that of the worst."""
+    (desk / "text.png").write_text("no picture")
+    files = [str(desk / name) for name in ("text.png", "dots.png", "none.png")]
+    assert main(["check", *files, "--lattice", "half-drop"]) == 2
+    said = capsys.readouterr()
+    assert "dots.png: fine" in said.out
+    assert "3 files, 2 refused" in said.out
+    assert "text.png: the picture cannot be read" in said.err
+    assert main(["check", *files[:2], "--lattice", "half-drop"]) == 1
+
+
+def test_a_tile_with_a_seam_is_finished_for_looking_at(desk: Path, capsys: Any) -> None:
+    """Exit 1, the gates that refused by name, and a picture of where beside the files."""
+    told = ["finish", str(desk / "dots.png"), "--recipe", "web-preview", "--repeat-mm", "80x80"]
+    assert main([*told, "--lattice", "straight", "--out", str(desk / "bad")]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "REFUSED by seam_p" in last
+    assert last.endswith("see seam-marked.png")
+    assert (desk / "bad" / "seam-marked.png").exists()
+    with Image.open(desk / "dots.png") as opened:
+        opened.putalpha(128)
+        opened.save(desk / "glass.png")
+    told[1] = str(desk / "glass.png")
+    told += ["--lattice", "half-drop", "--out", str(desk / "glass")]
+    assert main(told) == 1
+    assert "--ground" in capsys.readouterr().err
+    assert main([*told, "--ground", "white"]) == 1
+    assert "--ground: 'white' is no colour" in capsys.readouterr().err
+    assert main([*told, "--ground", "#ffffff"]) == 0
+    assert "note: transparent pixels laid on #ffffff" in capsys.readouterr().out
