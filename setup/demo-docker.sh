@@ -7,8 +7,10 @@
 #   setup/demo-docker.sh images   only the images, and what each weighs
 #   setup/demo-docker.sh observe  the demo seen by Prometheus: targets up, alerts loaded, panels filled
 #   setup/demo-docker.sh cold-start   images, the line, how long each stage takes to be ready
-#   setup/demo-docker.sh tests    images, the tests of images and compose, testcontainers, the demo,
-#                                 Prometheus and the cold starts, then all of tls
+#   setup/demo-docker.sh parts    images, the integration tests that take Kafka and S3 from containers
+#   setup/demo-docker.sh tests    the tests of the images, then parts, observe, cold-start and tls
+#
+# Several words do one after the other.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,15 +26,19 @@ main() {
     [ -z "${HEDDLE_STAND_INS:-}" ] ||
         echo "NOTE: base images are STAND-INS made from packages and jars, not the vendors' images"
     images
-    case "${1:-demo}" in
-    images) ;;
-    demo) demo core demo ;;
-    tls) secured ;;
-    observe) observe ;;
-    cold-start) line core && cold_start ;;
-    tests) tests ;;
-    *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
-    esac
+    local part
+    for part in "${@:-demo}"; do
+        case "$part" in
+        images) ;;
+        demo) demo core demo ;;
+        tls) secured ;;
+        observe) observe ;;
+        cold-start) cold_start ;;
+        parts) parts ;;
+        tests) tests ;;
+        *) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+        esac
+    done
 }
 
 images() {
@@ -84,7 +90,10 @@ observe() {
     HEDDLE_TEST_COMPOSED=core .venv/bin/python -m pytest tests/docker/test_observed.py
 }
 
-cold_start() { .venv/bin/python -m bench.cold_start --project $PROJECT; }
+cold_start() {
+    line core
+    .venv/bin/python -m bench.cold_start --project $PROJECT
+}
 
 # demo PROFILE SERVICE
 demo() {
@@ -103,6 +112,8 @@ demo() {
 }
 
 secured() {
+    # The two lines share shelf and ledger.
+    down
     demo tls demo-tls
     HEDDLE_TEST_COMPOSED=tls .venv/bin/python -m pytest tests/docker/test_composed_tls.py
 }
@@ -113,17 +124,19 @@ down() {
     compose "${given[@]}" down -v --remove-orphans >/dev/null 2>&1 || true
 }
 
-tests() {
+parts() {
     local with=.parts/testcontainers
     [ -e "$with/testcontainers" ] || UV_SYSTEM_CERTS=true .venv/bin/uv pip install -q --no-deps \
         --require-hashes -r docker/locks/testcontainers.lock --target "$with"
-    HEDDLE_TEST_DOCKER=1 .venv/bin/python -m pytest tests/docker/test_images.py
     HEDDLE_TEST_PARTS=containers PYTHONPATH="$PWD/$with" .venv/bin/python -m pytest \
         tests/services/test_runner.py tests/services/test_river_s3.py
+}
+
+tests() {
+    HEDDLE_TEST_DOCKER=1 .venv/bin/python -m pytest tests/docker/test_images.py
+    parts
     observe
     cold_start
-    # The two lines share shelf and ledger: one after the other.
-    down
     secured
 }
 
