@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from training import superres_commands, wishes
+from training import adapter_commands, superres_commands, wishes
 from training.model import TILE_PX
 from training.motifs import SCALES
 from training.ranges import RANGES
@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         _run_options(commands.add_parser(name, help=text))
     commands.add_parser("probe", help="train the probe that evaluation looks with")
+    adapter_commands.add(commands)
     measure = commands.add_parser("evaluate", help="measure a model, on held-out prompts")
     measure.add_argument("--model", type=Path, default=DEFAULT_TARGET)
     measure.add_argument("--json", type=Path, default=Path("evaluation.json"))
@@ -61,6 +62,7 @@ def _run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--compiled", action="store_true", help="fuse the UNet; needs g++")
     command.add_argument("--autoencoder-minutes", type=float, default=15.0)
     command.add_argument("--target", type=Path, default=DEFAULT_TARGET)
+    command.add_argument("--base", type=Path, help="take autoencoder and text encoder from there")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,10 +79,17 @@ def main(arguments: list[str] | None = None) -> int:
         columns = 8 if len(given.scales) > 1 else 9
         save_sheet(tiles, given.out, columns=columns, labels=labels)
         return 0
+    if given.command in adapter_commands.NAMES:
+        return adapter_commands.run(given)
     if given.command == "probe":
         return _probe()
     if given.command == "evaluate":
         return _evaluate(given)
+    return _course(given)
+
+
+def _course(given: argparse.Namespace) -> int:
+    """One of the stages of training, or all of them."""
     # The heavy imports wait until they are needed.
     from training import course as stages  # noqa: PLC0415
     from training.export import Card  # noqa: PLC0415
@@ -103,6 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
             compiled=given.compiled,
         ),
     )
+    if given.base:
+        stages.begin_from(course, given.base)
     actions = {
         "train": lambda: stages.train(course),
         "shards": lambda: stages.fill(course),

@@ -20,6 +20,7 @@ from torch.nn import functional
 from inference.seamless import Wrap
 from training import render
 from training.lattice import Lattice
+from training.model import reduced
 from training.seedling import plant
 from training.state import Average, load_state, save_state
 
@@ -161,6 +162,6 @@ def encode(model: AutoencoderKL, wrap: Wrap, tiles: Tensor, lattice: Lattice) ->
     """
     wrap.use(lattice)
     wanted = (tiles * 2 - 1).to(memory_format=torch.channels_last)
-    with torch.autocast(tiles.device.type, torch.bfloat16):
+    with reduced(tiles.device.type):
         pairs = [model.encode(pair).latent_dist.mean.float() for pair in wanted.split(2)]
     return torch.cat(pairs)

@@ -12,14 +12,14 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from torch import nn
-from transformers import CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from inference.seamless import make_seamless
 from training import autoencode, diffuse, reader, vocabulary
 from training.export import Card, Parts, export
 from training.latents import SHARD_TILES, ShardPlan, Shards, write_shard
 from training.model import SHIPPED, TILE_PX, Shape, autoencoder, text_encoder, unet
-from training.state import load_state
+from training.state import load_state, save_state
 
 _TILES_PX = {"half": TILE_PX // 2, "whole": TILE_PX}
 
@@ -33,10 +33,25 @@ class Course:
     device: str = "cpu"
     shards: int = 12
     shard_tiles: int = SHARD_TILES
-    half_share: float = 0.6
+    half_share: float = 0.35
     autoencode: autoencode.Plan = field(default_factory=autoencode.Plan)
     reader: reader.Plan = field(default_factory=reader.Plan)
     diffuse: diffuse.Plan = field(default_factory=diffuse.Plan)
+
+
+def begin_from(course: Course, base: Path) -> None:
+    """Take autoencoder and text encoder of a diffusers folder for finished; what is there stays.
+
+    The UNet is trained from nothing all the same. Raises RuntimeError where a shape is another one.
+    """
+    kept = {
+        "autoencoder": (AutoencoderKL.from_pretrained(base / "vae"), autoencoder(course.shape)),
+        "reader": (CLIPTextModel.from_pretrained(base / "text_encoder"), _text(course)[0]),
+    }
+    for name, (theirs, ours) in kept.items():
+        if not (course.folder / f"{name}.safetensors").exists():
+            ours.load_state_dict(theirs.float().state_dict())
+            save_state(course.folder / f"{name}.safetensors", ours, course.autoencode.steps)
 
 
 def prepare(course: Course) -> AutoencoderKL:
@@ -60,11 +75,15 @@ def fill(course: Course) -> None:
 def read(course: Course) -> tuple[nn.ModuleDict, CLIPTokenizer]:
     """A fresh UNet beside a text encoder that has learned to read."""
     torch.manual_seed(course.reader.seed)
-    tokenizer = vocabulary.load(course.folder / "tokenizer")
-    text = text_encoder(course.shape, len(tokenizer), tokenizer.eos_token_id)
+    text, tokenizer = _text(course)
     reader.train(text, tokenizer, course.reader, course.folder, device=course.device)
     torch.manual_seed(course.diffuse.seed)
     return nn.ModuleDict({"unet": unet(course.shape), "text": text}), tokenizer
+
+
+def _text(course: Course) -> tuple[CLIPTextModel, CLIPTokenizer]:
+    tokenizer = vocabulary.load(course.folder / "tokenizer")
+    return text_encoder(course.shape, len(tokenizer), tokenizer.eos_token_id), tokenizer
 
 
 def weave(course: Course) -> diffuse.Progress:

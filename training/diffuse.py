@@ -27,8 +27,9 @@ from inference.seamless import make_seamless
 from training import captions, labels
 from training.latents import Shards
 from training.lattice import Lattice
-from training.model import LATENT_STRIDE, TILE_PX, scheduler
+from training.model import LATENT_STRIDE, TILE_PX, reduced, scheduler
 from training.muon import Muon
+from training.phase import meet
 from training.reader import tokens
 from training.state import Average
 
@@ -90,6 +91,12 @@ def _optimisers(
         fused=True,
     )
     return Muon([weight for name, weight in named if name in inner], plan.rate), rest
+
+
+def _said(row: list[int], dice: random.Random) -> str:
+    """The fuller of two captions: what is left unsaid teaches least."""
+    swatch = labels.swatch(row)
+    return max((captions.caption(swatch, dice) for _ in range(2)), key=len)
 
 
 class Run:
@@ -173,13 +180,11 @@ class Run:
         lattice = dice.choices(lattices, [LATTICE_SHARES[lattice] for lattice in lattices])[0]
         self.wrap.use(lattice)
         clean, rows = shards.batch(lattice, self._rows(shards), generator)
-        texts = [
-            "" if dice.random() < CAPTION_DROP else captions.caption(labels.swatch(row), dice)
-            for row in rows
-        ]
+        texts = ["" if dice.random() < CAPTION_DROP else _said(row, dice) for row in rows]
         ids = tokens(self.tokenizer, texts).to(self.device)
-        clean = (clean * scale).to(self.device, memory_format=torch.channels_last)
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        clean = meet((clean * scale).to(self.device), noise, lattice)
+        clean = clean.contiguous(memory_format=torch.channels_last)
         # One timestep from every slice of the range: less variance than independent draws. More
         # of them noisy: there the words decide; where little noise is left, v is mostly noise.
         slices = torch.arange(len(rows)) + torch.rand(len(rows), generator=generator)
@@ -211,7 +216,7 @@ class Run:
     def _loss(self, clean: Tensor, noise: Tensor, steps: Tensor, ids: Tensor) -> Tensor:
         kept = self.alphas[steps].sqrt()[:, None, None, None]
         lost = (1 - self.alphas[steps]).sqrt()[:, None, None, None]
-        with torch.autocast(self.device.split(":")[0], torch.bfloat16):
+        with reduced(self.device):
             states = self.model["text"](ids).last_hidden_state
             noisy = kept * clean + lost * noise
             guess = self.guess(noisy, steps, states).sample

@@ -28,6 +28,9 @@ LOG = logging.getLogger(__name__)
 SHARD_TILES = 1024
 GROUP_TILES = 16
 _LATTICE = list(FIELDS).index("lattice")
+_UNIT_PX_MIN = 32
+_SAME = 1e-3
+"""Levels of 0..1; a renderer's float error is far below."""
 
 
 # Families whose small strokes, on half a tile, would be finer than any on a whole one.
@@ -92,7 +95,7 @@ def write_shard(
     labels: list[list[int]] = []
     for members, scale in _shard_members(index, plan):
         tiles = render.render(members, plan.tile_px, device=plan.device)
-        latents.append(encode(model, wrap, tiles, members[0].lattice).to("cpu", torch.float16))
+        latents.append(encoded(model, wrap, tiles, members[0].lattice).to("cpu", torch.float16))
         labels.extend(label(replace(member, scale=scale)) for member in members)
     draft = path.with_suffix(".draft")
     packed = {
@@ -102,6 +105,38 @@ def write_shard(
     save_file(packed, draft)
     os.replace(draft, path)
     LOG.info("shard %d written", index)
+
+
+def encoded(model: AutoencoderKL, wrap: Wrap, tiles: Tensor, lattice: Lattice) -> Tensor:
+    """Latents of tiles of one group; of those that repeat inside, a unit is encoded and laid out.
+
+    The same to float error, because a wrapped encoder cannot tell a unit from its repeats.
+    """
+    height, width = unit_px(tiles, lattice)
+    down, across = tiles.shape[-2] // height, tiles.shape[-1] // width
+    if down * across == 1:
+        return encode(model, wrap, tiles, lattice)
+    unit = tiles[..., :height, :width]
+    return encode(model, wrap, unit, Lattice.STRAIGHT).repeat(1, 1, down, across)
+
+
+def unit_px(tiles: Tensor, lattice: Lattice) -> tuple[int, int]:
+    """Height and width of the smallest straight unit of (B, 3, H, W); the tile itself if none."""
+    sides = []
+    for dim in (-2, -1):
+        size = tiles.shape[dim]
+        shares = (size // 8, size // 4, size // 2)
+        whole = (px for px in shares if px >= _UNIT_PX_MIN and _repeats(tiles, px, dim))
+        sides.append(next(whole, size))
+    sheared = {Lattice.HALF_DROP: 0, Lattice.BRICK: 1}.get(lattice)
+    if sheared is not None and sides[sheared] > tiles.shape[sheared - 2] // 2:
+        # The shear moves by half a tile, which is no whole number of these.
+        return tiles.shape[-2], tiles.shape[-1]
+    return sides[0], sides[1]
+
+
+def _repeats(tiles: Tensor, px: int, dim: int) -> bool:
+    return bool((tiles - tiles.roll(px, dim)).abs().max() < _SAME)
 
 
 class Shards:

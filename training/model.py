@@ -5,8 +5,10 @@ Refuses custom modules: whatever is built here, plain diffusers must be able to 
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -15,19 +17,33 @@ LATENT_STRIDE = 8
 TOKENS_MAX = 48
 
 
+def reduced(device: str) -> AbstractContextManager[object]:
+    """Half the bits where the machine has arithmetic for them; elsewhere they cost time."""
+    kind = device.partition(":")[0]
+    if kind == "cpu" and not torch.cpu._is_avx512_bf16_supported():
+        return nullcontext()
+    return torch.autocast(kind, torch.bfloat16)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """Sizes of one model; the default is the shipped one, `tiny` is for tests of seconds."""
 
     autoencoder: tuple[int, ...] = (16, 24, 48, 64)
-    unet: tuple[int, ...] = (48, 64, 128)
+    unet: tuple[int, ...] = (40, 64, 128, 128, 128)
     text_width: int = 128
     text_layers: int = 2
     groups: int = 8
 
 
 SHIPPED = Shape()
-TINY = Shape(autoencoder=(12, 12, 12, 12), unet=(8, 16, 16), text_width=16, text_layers=1, groups=4)
+TINY = Shape(
+    autoencoder=(12, 12, 12, 12),
+    unet=(8, 16, 16, 16, 16),
+    text_width=16,
+    text_layers=1,
+    groups=4,
+)
 
 
 def autoencoder(shape: Shape) -> AutoencoderKL:
@@ -51,19 +67,25 @@ def autoencoder(shape: Shape) -> AutoencoderKL:
 
 
 def unet(shape: Shape) -> UNet2DConditionModel:
-    """A UNet with attention at its lowest level (8 x 8 for a whole tile), predicting v.
+    """A UNet that narrows to 2 x 2 for a whole tile, predicting v.
 
-    The caption steers every level, not the lowest alone: pooled, it joins the time embedding, which
-    scales and shifts the features of every residual block.
+    Motifs stand two to the power of something to a side, so a grid of some level has one place for
+    each of them, and attention, which has no positions, is their mean: noise folded over the whole
+    tile, which is all there is to find a lattice by when noise is all there is. Deep levels cost
+    little; the finest one, which costs most, has only its ends. The caption steers every level, not
+    the deep ones alone: pooled, it joins the time embedding, which scales and shifts the features
+    of every residual block. Half a tile, by which sheared wraps roll, is one place of the deepest
+    grid, so that these stay exact.
     """
+    deep = len(shape.unet) - 2
     return UNet2DConditionModel(
         sample_size=TILE_PX // LATENT_STRIDE,
         in_channels=4,
         out_channels=4,
-        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        down_block_types=("DownBlock2D", "DownBlock2D", *("CrossAttnDownBlock2D",) * deep),
+        up_block_types=(*("CrossAttnUpBlock2D",) * deep, "UpBlock2D", "UpBlock2D"),
         block_out_channels=shape.unet,
-        layers_per_block=1,
+        layers_per_block=(0, *(1,) * (deep + 1)),
         attention_head_dim=4,
         cross_attention_dim=shape.text_width,
         addition_embed_type="text",

@@ -22,17 +22,23 @@ _TINY = 1e-7
 def orthogonal(matrices: Tensor) -> Tensor:
     """(N, rows, columns) with all singular values pulled near one, in the type given.
 
-    Newton and Schulz's iteration in fifth order; bfloat16 is enough for it.
+    Newton and Schulz's iteration in fifth order; bfloat16 is enough for it on a GPU.
     """
     a, b, c = _FIFTH_ORDER
-    x = matrices.bfloat16()
+    x = matrices.bfloat16() if matrices.is_cuda else matrices.float()
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + _TINY)
     tall = x.shape[-2] > x.shape[-1]
     if tall:
         x = x.mT
+    # Every round multiplies from the left by a polynomial of x x', which is small and commutes with
+    # its own polynomials: the rounds are done there, and x itself is multiplied once.
+    square = x @ x.mT
+    whole = one = torch.eye(square.shape[-1], dtype=x.dtype, device=x.device)
     for _ in range(_ROUNDS):
-        square = x @ x.mT
-        x = a * x + (b * square + c * square @ square) @ x
+        turn = a * one + b * square + c * square @ square
+        whole = turn @ whole
+        square = turn @ turn @ square
+    x = whole @ x
     return (x.mT if tall else x).to(matrices.dtype)
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import DiffusionPipeline
+from safetensors.torch import load_file
 
-from training import autoencode, course, diffuse, reader
+from inference.seamless import make_seamless
+from training import autoencode, course, diffuse, latents, reader, render
 from training.draw import Drawer
 from training.export import Card
 from training.lattice import Lattice, right_neighbour
-from training.model import TINY
+from training.model import TINY, autoencoder
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +74,44 @@ def test_drawing_is_equivariant_to_the_wrap(
     course.ship(small, tmp_path / "model", Card())
     drawer = Drawer.load(tmp_path / "model")
     drawer.wrap.use(Lattice.HALF_DROP)
-    latents = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
-    after = right_neighbour(latents, Lattice.HALF_DROP)
-    shifted = torch.cat([latents[..., 8:], after[..., :8]], -1)
+    here = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    after = right_neighbour(here, Lattice.HALF_DROP)
+    shifted = torch.cat([here[..., 8:], after[..., :8]], -1)
     with torch.no_grad():
-        whole = drawer.pipe.vae.decode(latents).sample
+        whole = drawer.pipe.vae.decode(here).sample
         moved = drawer.pipe.vae.decode(shifted).sample
     expected = torch.cat([whole[..., 64:], right_neighbour(whole, Lattice.HALF_DROP)[..., :64]], -1)
     assert (moved - expected).abs().max() < 1e-4
+
+
+def test_a_unit_laid_out_is_the_whole_tile_encoded() -> None:
+    """Shards encode one unit of a tile that repeats inside; the latents are those of all of it."""
+    torch.manual_seed(0)
+    model = autoencoder(TINY).eval()
+    wrap = make_seamless(model)
+    generator = torch.Generator().manual_seed(2)
+    for lattice in Lattice:
+        group = ("heart", "tiny", lattice)
+        tiles = render.render([render.draw_swatch(group, generator) for _ in range(2)], 128)
+        height, width = latents.unit_px(tiles, lattice)
+        assert height * width < 128 * 128
+        whole = autoencode.encode(model, wrap, tiles, lattice)
+        assert (latents.encoded(model, wrap, tiles, lattice) - whole).abs().max() < 1e-4
+    single = render.render([render.draw_swatch(("heart", "large", Lattice.BRICK), generator)], 64)
+    assert latents.unit_px(single, Lattice.BRICK) == (64, 64)
+
+
+def test_training_can_begin_from_a_shipped_folder(
+    small: course.Course, trained: diffuse.Progress, tmp_path: Path
+) -> None:
+    """Autoencoder and text encoder are taken as they are; what a run already has stays."""
+    del trained
+    course.ship(small, tmp_path / "model", Card())
+    fresh = replace(small, folder=tmp_path / "run")
+    course.begin_from(fresh, tmp_path / "model")
+    held = load_file(tmp_path / "model/vae/diffusion_pytorch_model.safetensors")
+    kept = course.prepare(fresh).state_dict()
+    assert all(torch.equal(value.float(), kept[name]) for name, value in held.items())
+    stamp = (fresh.folder / "reader.safetensors").stat().st_mtime_ns
+    course.begin_from(fresh, tmp_path / "model")
+    assert (fresh.folder / "reader.safetensors").stat().st_mtime_ns == stamp
