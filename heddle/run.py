@@ -92,22 +92,20 @@ def _route(settings: Settings, stop: threading.Event) -> int:
 
 def _generate(settings: Settings, stop: threading.Event) -> int:
     from streams.stages.generate import GenerateStage, Parts  # noqa: PLC0415
-    from streams.stages.usage import UsageClock, Worker  # noqa: PLC0415
+    from streams.stages.usage import UsageClock  # noqa: PLC0415
     from streams.stages.wishes import Wishes  # noqa: PLC0415
 
     reach, events = parts.connection(settings, "generate"), parts.events(settings, "generate")
-    worker = Worker(
-        name=parts.worker_name(settings),
-        stage="generate",
-        pool=settings["POOL"],
-        device=settings["DEVICE"],
-    )
-    usage = UsageClock(worker)
+    usage = UsageClock(parts.worker(settings, "generate"))
 
     def stage(ops: Ops) -> Stage:
+        engine = _engine(settings)
+        # Bills depend on it: the price book knows machines by name, not as `auto`.
+        worker = usage.runs_on(engine.device_name)
+        usage.tell(parts.earlier_lives(settings, worker))
         return GenerateStage(
             Parts(
-                engine=_engine(settings),
+                engine=engine,
                 store=parts.store(settings),
                 events=events,
                 wishes=Wishes(reach, events),
@@ -122,14 +120,15 @@ def _generate(settings: Settings, stop: threading.Event) -> int:
 
 def _engine(settings: Settings) -> Engine:
     from inference.build import build_engine  # noqa: PLC0415
-    from inference.settings import BUILT_IN_FOLDER, LoomSettings  # noqa: PLC0415
+    from inference.settings import BUILT_IN_ADAPTERS, BUILT_IN_FOLDER, LoomSettings  # noqa: PLC0415
 
     further = tuple(Path(text) for text in settings["MODELS"].split(":") if text)
+    adapters = [folder] if (folder := settings.path("ADAPTERS")) else []
     kind = settings["ENGINE"]
     loom = LoomSettings(
         models_folders=(*further, BUILT_IN_FOLDER),
         default_model=settings["MODEL"],
-        adapters_folder=settings.path("ADAPTERS"),
+        adapters_folders=(*adapters, BUILT_IN_ADAPTERS),
         device=settings["DEVICE"],  # type: ignore[arg-type]  # checked there, with a clear error
         dtype=settings["DTYPE"],  # type: ignore[arg-type]
         threads=settings.whole("THREADS"),

@@ -102,12 +102,26 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(name="DTYPE", default="auto", meaning="auto, float32, bfloat16 or float16"),
     Setting(name="THREADS", default="0", meaning="Threads of one forward on a CPU; 0: torch's own"),
     Setting(name="MODELS", default="", meaning="Further model folders, colon-separated"),
-    Setting(name="ADAPTERS", default="", meaning="Folder of LoRA files, <name>.safetensors"),
+    Setting(
+        name="ADAPTERS",
+        default="",
+        meaning="Folder of further LoRA files, <name>.safetensors; the shipped ones come last",
+    ),
     Setting(name="MODEL", default="swatch", meaning="Model family where a request names none"),
     Setting(name="ROWS_MAX", default="8", meaning="Tiles that share a forward at most"),
     Setting(name="STEP_MS", default="0", meaning="Stand-in engine: cost of a step"),
     Setting(name="POOL", default="default", meaning="Which pool a generate worker belongs to"),
     Setting(name="WORKER", default="", meaning="Name of this worker; its host name when empty"),
+    Setting(
+        name="INCARNATION",
+        default="",
+        meaning="Name of this life of a worker, where its supervisor gives one",
+    ),
+    Setting(
+        name="ENDS",
+        default="",
+        meaning="The supervisor's file of earlier lives that were killed, to be told",
+    ),
     Setting(name="RECIPE", default="web-preview", meaning="Recipe where a request names none"),
     Setting(name="RECIPES", default="", meaning="Folder of further recipes"),
     Setting(

@@ -1,8 +1,8 @@
 """LoRA adapters of one loaded model: found by name, loaded once, switched per batch.
 
 Takes any safetensors LoRA that diffusers or kohya's trainers write, for the UNet and the text
-encoders. Names are looked up in one folder; a path is refused. Adapters stay separate from the
-weights (never fused), so taking one off leaves the model bit for bit as it was.
+encoders. Names are looked up in folders, in order; a path is refused. Adapters stay separate from
+the weights (never fused), so taking one off leaves the model bit for bit as it was.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,16 +21,20 @@ from inference.weights import check_safetensors, weights_hash
 from schemas.errors import Rejected, Transient, Unusable
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAMED_MAX: Final = 20
+"""Most adapters that an error message names."""
 AdapterSet = tuple[tuple[str, float], ...]
 
 
 class AdapterRack:
     """The adapters of one pipeline."""
 
-    def __init__(self, pipe: Any, wrap: Wrap, *, folder: Path | None, resident_max: int) -> None:
+    def __init__(
+        self, pipe: Any, wrap: Wrap, *, folders: Sequence[Path], resident_max: int
+    ) -> None:
         self._pipe = pipe
         self._wrap = wrap
-        self._folder = folder
+        self._folders = tuple(folders)
         self._resident_max = max(1, resident_max)
         self._resident: OrderedDict[str, str] = OrderedDict()
         """Name to file hash, the one used longest ago first."""
@@ -64,7 +69,7 @@ class AdapterRack:
         if name in self._resident:
             self._resident.move_to_end(name)
             return
-        path = adapter_path(self._folder, name)
+        path = adapter_path(self._folders, name)
         try:
             self._load(path, name)
         except torch.OutOfMemoryError as error:
@@ -110,13 +115,21 @@ class AdapterRack:
                 return
 
 
-def adapter_path(folder: Path | None, name: str) -> Path:
-    """The file of an adapter, checked. Raises Rejected for an unknown name or foreign content."""
+def adapter_path(folders: Sequence[Path], name: str) -> Path:
+    """The file of an adapter, from the first folder that has it, checked.
+
+    Raises Rejected for an unknown name, saying which there are, or for foreign content.
+    """
     if not _NAME.fullmatch(name):
         raise Rejected(f"{name!r} cannot name an adapter", field="adapters", limit=_NAME.pattern)
-    path = (folder or Path()) / f"{name}.safetensors"
-    if folder is None or not path.is_file():
-        raise Rejected(f"no adapter {name!r} here", field="adapters", limit="installed adapters")
+    paths = [folder / f"{name}.safetensors" for folder in folders]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        known = installed(folders)
+        told = [*known[:NAMED_MAX], *(["..."] if len(known) > NAMED_MAX else [])]
+        raise Rejected(
+            f"no adapter {name!r} here", field="adapters", limit=" | ".join(told) or "no adapters"
+        )
     try:
         check_safetensors(path)
     except Unusable as error:
@@ -124,6 +137,12 @@ def adapter_path(folder: Path | None, name: str) -> Path:
             f"{path.name} is no whole safetensors file", field="adapters", limit="safetensors"
         ) from error
     return path
+
+
+def installed(folders: Sequence[Path]) -> tuple[str, ...]:
+    """The names of all adapters in the folders, sorted; a folder that is not there has none."""
+    found = {path.stem for folder in folders for path in folder.glob("*.safetensors")}
+    return tuple(sorted(name for name in found if _NAME.fullmatch(name)))
 
 
 def _inner(name: str) -> str:

@@ -106,7 +106,7 @@ def load(model: Model, settings: LoomSettings) -> Loaded:
         adapters=AdapterRack(
             pipe,
             wrap,
-            folder=settings.adapters_folder,
+            folders=settings.adapters_folders,
             resident_max=settings.adapters_resident_max,
         ),
         model_hash=model_hash,

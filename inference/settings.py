@@ -12,6 +12,8 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 BUILT_IN_FOLDER: Final = Path(__file__).parent / "builtin"
 """Holds one folder per model that ships with the product."""
+BUILT_IN_ADAPTERS: Final = BUILT_IN_FOLDER / "adapters"
+"""Holds the adapters of the built-in model that ship with the product."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +24,8 @@ class LoomSettings:
     """Each holds model folders; for one name the earlier folder wins."""
     default_model: str = "swatch"
     """What `warm` loads."""
-    adapters_folder: Path | None = None
-    """Holds `<name>.safetensors`. None: this engine has no adapters."""
+    adapters_folders: tuple[Path, ...] = (BUILT_IN_ADAPTERS,)
+    """Each holds `<name>.safetensors`; for one name the earlier folder wins."""
     device: Device = "auto"
     """auto: a GPU when there is one, else the CPU."""
     dtype: Dtype = "auto"

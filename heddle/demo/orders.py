@@ -9,7 +9,7 @@ from typing import Any, Final
 from client.wishes import Options, wish
 from postproc.sizes import parse_size_um
 from schemas.errors import Rejected
-from schemas.records import PatternRequested, Repeat
+from schemas.records import Adapter, PatternRequested, Repeat
 
 ORDERS_MAX: Final = 1_000
 OPTIONS: Final = ("tier", "variations", "seed", "recipe", "palette_max", "steps", "guidance")
@@ -29,6 +29,8 @@ def _order(told: dict[str, Any], number: int, path: Path, run: str) -> PatternRe
         lattice, design = told["repeat"]["lattice"], told["design"]
         options: Options = {"labels": {"design": design}}
         options.update({name: told[name] for name in OPTIONS if name in told})  # type: ignore[typeddict-item]
+        if "adapters" in told:
+            options["adapters"] = _adapters(told["adapters"], f"{path.name} line {number}")
         return wish(
             tenant=told["tenant"],
             prompt=told["prompt"],
@@ -38,3 +40,11 @@ def _order(told: dict[str, Any], number: int, path: Path, run: str) -> PatternRe
         )
     except KeyError as error:
         raise Rejected("a field is missing", field=f"{path.name} line {number}", limit=str(error))
+
+
+def _adapters(told: Any, where: str) -> tuple[Adapter, ...]:
+    try:
+        return tuple(Adapter(**one) for one in told)
+    except TypeError as error:
+        limit = '[{"name": "indigo", "scale": 0.8}]'
+        raise Rejected("adapters are told otherwise", field=where, limit=limit) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from heddle.demo.orders import read_orders
 from heddle.demo.sheet import Shown, repeated, write_html, write_png
 from schemas.errors import Rejected
 from schemas.plain import moment
-from schemas.records import AssetPublished, Pattern
+from schemas.records import Adapter, AssetPublished, Pattern
 
 
 def asset(lattice: str, design: str = "<b>x</b>") -> AssetPublished:
@@ -55,6 +56,25 @@ def test_a_bad_order_is_named_by_its_line(tmp_path: Path) -> None:
     with pytest.raises(Rejected) as refused:
         read_orders(path, run="t")
     assert refused.value.field == "orders.jsonl line 1"
+
+
+def test_an_order_names_adapters_with_scales(tmp_path: Path) -> None:
+    """In their order, the scale 1 where none is told; told otherwise, the line and a sample."""
+    path = tmp_path / "orders.jsonl"
+    order = {
+        "tenant": "a", "prompt": "dots", "design": "d",
+        "repeat": {"lattice": "straight", "size": "64x64cm"},
+    }  # fmt: skip
+    adapters: object = [{"name": "indigo"}, {"name": "keyline", "scale": 0.5}]
+    path.write_text(json.dumps({**order, "adapters": adapters}))
+    (read,) = read_orders(path, run="t")
+    assert read.adapters == (Adapter(name="indigo"), Adapter(name="keyline", scale=0.5))
+    for wrong in ([{"nam": "indigo"}], ["indigo"], 7):
+        path.write_text(json.dumps({**order, "adapters": wrong}))
+        with pytest.raises(Rejected) as refused:
+            read_orders(path, run="t")
+        assert refused.value.field == "orders.jsonl line 1"
+        assert "indigo" in refused.value.limit
 
 
 def test_a_half_drop_is_repeated_by_its_lattice() -> None:

@@ -33,7 +33,7 @@ def settings(shelf: Path) -> LoomSettings:
     return LoomSettings(
         models_folders=(shelf / "models",),
         default_model="sd",
-        adapters_folder=shelf / "adapters",
+        adapters_folders=(shelf / "adapters",),
         device="cpu",
         threads=1,
         adapters_resident_max=2,

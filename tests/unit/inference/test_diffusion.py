@@ -224,7 +224,7 @@ def test_adapters_that_do_not_fit_harm_nobody(settings: LoomSettings, tmp_path: 
     save_file({"cheese": torch.ones(4, 4)}, tmp_path / "cheese.safetensors")
     (tmp_path / "pickle.safetensors").write_bytes(b"\x80\x04\x95" + b"x" * 100)
     (tmp_path / "plain.pt").write_bytes(b"\x80\x04\x95")
-    engine = DiffusionEngine(replace(settings, adapters_folder=tmp_path))
+    engine = DiffusionEngine(replace(settings, adapters_folders=(tmp_path,)))
     base = drawn(engine, [row()])[0]
     for name in ("shape", "foreign", "cheese", "pickle", "plain", "absent", "../sd", ""):
         (end,) = run(engine, [row(adapters=((name, 1.0),))]).ends
