@@ -122,6 +122,9 @@ def _check_prompt(prompt: Prompt, field: str, *, may_be_empty: bool) -> None:
     if not may_be_empty and not text.strip():
         raise Rejected(f"{field} is empty", field=field, limit="at least 1 character")
     _between(len(text), 0, PROMPT_CHARACTERS_MAX, f"{field}.text characters")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        # Half of a character, as a string cut in UTF-16 ends with: no encoding of ours carries it.
+        raise Rejected(f"{field} is no whole text", field=f"{field}.text", limit="no surrogates")
 
 
 def _check_options(request: PatternRequested) -> None:

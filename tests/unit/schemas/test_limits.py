@@ -57,6 +57,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("prompt", {"prompt": Prompt(text=SECRET, sealed=SEALED)}),
     ("prompt", {"prompt": Prompt(text="")}),
     ("prompt", {"prompt": Prompt(text=" \n\t")}),
+    ("prompt.text", {"prompt": Prompt(text="navy \ud83e")}),
     ("prompt.text characters", {"prompt": Prompt(text="x" * (limits.PROMPT_CHARACTERS_MAX + 1))}),
     (
         "prompt.sealed.ciphertext",
