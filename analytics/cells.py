@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from schemas.errors import Rejected
 
 if TYPE_CHECKING:
     from schemas.records import AssetPublished, Pattern, TileGenerated
 
     from .rows import Source
+
+
+_YEAR_MIN: Final = 1970
+_YEAR_MAX: Final = 2200
+
+
+def check_year(field: str, moment: datetime) -> None:
+    """Raises Rejected for a time that the tables cannot hold, or that nobody can reckon with."""
+    if not _YEAR_MIN <= moment.year <= _YEAR_MAX:
+        limit = f"years {_YEAR_MIN} to {_YEAR_MAX}"
+        raise Rejected(f"{field} is in the year {moment.year}", field=field, limit=limit)
 
 
 def source_cells(source: Source) -> dict[str, Any]:

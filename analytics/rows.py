@@ -17,7 +17,7 @@ from schemas.errors import Rejected
 from schemas.limits import check_feedback
 from schemas.names import payload_hash, prompt_digest
 
-from .cells import pattern_cells, result_cells, source_cells
+from .cells import check_year, pattern_cells, result_cells, source_cells
 from .usage import finish_rows, usage_rows
 
 if TYPE_CHECKING:
@@ -44,10 +44,6 @@ _BITS: Final = {
     ),
 }  # fmt: skip
 """Width of unsigned columns; 32 where not named."""
-
-
-_YEAR_MIN: Final = 1970
-_YEAR_MAX: Final = 2200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,9 +269,8 @@ def _check_widths(cells: dict[str, Any]) -> None:
         if isinstance(value, int) and not 0 <= value < 1 << _BITS.get(name, 32):
             limit = f"0 to {(1 << _BITS.get(name, 32)) - 1}"
             raise Rejected(f"{name} is {value}", field=name, limit=limit)
-        if isinstance(value, datetime) and not _YEAR_MIN <= value.year <= _YEAR_MAX:
-            limit = f"years {_YEAR_MIN} to {_YEAR_MAX}"
-            raise Rejected(f"{name} is in the year {value.year}", field=name, limit=limit)
+        if isinstance(value, datetime):
+            check_year(name, value)
 
 
 def _quarantined(record: Record, source: Source, refusal: Rejected) -> Row:

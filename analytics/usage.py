@@ -14,7 +14,10 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas.errors import Rejected
+from schemas.names import STOPPED
 from schemas.records import Forward, Part, UsageMeasured
+
+from .cells import check_year
 
 if TYPE_CHECKING:
     from schemas.records import AssetPublished
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 STATES: Final = ("starting", "loading", "warming", "idle", "busy", "draining", "failed")
 INTERVAL_US_MAX: Final = 600_000_000
 """Workers cut at 10 s; a forward on a slow machine may hold an interval open longer."""
+LIFE_US_MAX: Final = 400 * 86_400 * 1_000_000
+"""Of a worker that its supervisor saw die."""
 FINISH: Final = "finish"
 """Stage and pool of the table's work, as far as the price book is asked for it."""
 _PATTERN_ID: Final = re.compile(r"(?P<request_id>[A-Za-z0-9_-]{1,64})\.(?P<ordinal>\d{1,5})")
@@ -32,13 +37,34 @@ _PATTERN_ID: Final = re.compile(r"(?P<request_id>[A-Za-z0-9_-]{1,64})\.(?P<ordin
 def usage_rows(
     record: UsageMeasured, base: dict[str, Any], prices: PriceBook
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Rows of `raw_usage` and `usage_shares`. Raises Rejected, naming field and limit."""
+    """Rows of `raw_usage` and `usage_shares`, or of `raw_stops` where a life is told.
+
+    Raises Rejected, naming field and limit.
+    """
+    check_year("started_at", record.started_at)
+    if record.state == STOPPED:
+        return _stop(record, base, prices)
     _check(record)
     rows: list[tuple[str, dict[str, Any]]] = []
     for number, piece in enumerate(at_midnight(record)):
         shared = {**base, "piece": number, **_machine(piece), **_price(piece, prices)}
         rows += [("raw_usage", {**shared, **_interval(piece)}), *_shares(piece, shared)]
     return rows
+
+
+def _stop(
+    record: UsageMeasured, base: dict[str, Any], prices: PriceBook
+) -> list[tuple[str, dict[str, Any]]]:
+    """Priced as of the stop: the ledger works out how much of the life was never reported."""
+    _check_us("duration_us", record.duration_us, us_max=LIFE_US_MAX)
+    stopped_at = record.started_at + timedelta(microseconds=record.duration_us)
+    machine = {
+        name: cell
+        for name, cell in _machine(record).items()
+        if name not in ("interval", "model", "version")
+    }
+    price = _price(replace(record, started_at=stopped_at), prices)
+    return [("raw_stops", {**base, **machine, "stopped_at": stopped_at, **price})]
 
 
 def finish_rows(
@@ -194,9 +220,9 @@ def _check(record: UsageMeasured) -> None:
             )
 
 
-def _check_us(field: str, duration_us: int) -> None:
-    if not 0 <= duration_us <= INTERVAL_US_MAX:
-        limit = f"0 to {INTERVAL_US_MAX}"
+def _check_us(field: str, duration_us: int, *, us_max: int = INTERVAL_US_MAX) -> None:
+    if not 0 <= duration_us <= us_max:
+        limit = f"0 to {us_max}"
         raise Rejected(f"{field} is {duration_us}", field=field, limit=limit)
 
 

@@ -88,6 +88,7 @@ class Counted:
 
     def __post_init__(self) -> None:
         self.rows_max, self.models_max = self.inner.rows_max, self.inner.models_max
+        self.device_name = self.inner.device_name
 
     def step(self, slots: Collection[int]) -> dict[int, Tile | Ended]:
         """As the engine's."""

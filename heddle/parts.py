@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from assets.store import AssetStore, StoreOptions, open_store
+from heddle.stack import ends
 from postproc.recipe import Recipe, load_recipe, shipped_recipes
 from schemas import topics
 from schemas.codec import Codec
@@ -18,10 +20,12 @@ from streams.kafka.events import Events
 from streams.loop.hops import Hops
 from streams.stages.decide import House
 from streams.stages.route import Intakes
+from streams.stages.usage import Worker, life_of
 from streams.tracing import Tracing, otlp_exporter
 
 if TYPE_CHECKING:
     from heddle.settings import Settings
+    from schemas.records import UsageMeasured
 
 EXAMPLES: Final = Path(__file__).parent.parent / "examples"
 
@@ -128,6 +132,25 @@ def hops(settings: Settings, stage: str) -> Hops | None:
     return Hops(tracing, events(settings, stage))
 
 
-def worker_name(settings: Settings) -> str:
-    """How a worker calls itself in usage events."""
-    return settings["WORKER"] or socket.gethostname()
+def worker(settings: Settings, stage: str) -> Worker:
+    """How a worker calls itself in usage events, and this life of it."""
+    return Worker(
+        name=settings["WORKER"] or socket.gethostname(),
+        stage=stage,
+        pool=settings["POOL"],
+        incarnation=settings["INCARNATION"] or str(uuid.uuid4()),
+    )
+
+
+def earlier_lives(settings: Settings, worker: Worker) -> list[UsageMeasured]:
+    """What the supervisor has noted of this worker's lives that were killed, to be told."""
+    path = settings.path("ENDS")
+    return [
+        life_of(
+            worker,
+            incarnation=life.incarnation,
+            started_ms=life.started_ms,
+            stopped_ms=life.stopped_ms,
+        )
+        for life in (ends.read(path) if path is not None else ())
+    ]

@@ -69,6 +69,9 @@ class DiffusionEngine:
         self.models_max = max(1, settings.models_max)
         self._settings = settings
         self._device, _ = choose_device(settings)
+        self.device_name = (
+            torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu"
+        )
         self._book = ModelBook(settings.models_folders)
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._flight: dict[int, _Flyer] = {}

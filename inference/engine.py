@@ -162,6 +162,8 @@ class Engine(Protocol):
     """Most rows of one `add` or `step`."""
     models_max: int
     """Most models aboard at once: more would take turns in memory."""
+    device_name: str
+    """What the price book knows the machine by: cpu, or the accelerator's own name."""
 
     def key(self, row: Row) -> tuple[Hashable, ...]:
         """Rows with equal keys may share a step. Raises Rejected for an impossible row.

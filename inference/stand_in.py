@@ -75,6 +75,7 @@ class StandIn:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.rows_max, self.models_max = rows_max, models_max
+        self.device_name = "cpu"
         self._step_ms, self._row_ms = step_ms, row_ms
         self._aboard: dict[int, _Rider] = {}
         self._flawed, self._sleep = flawed, sleep

@@ -24,6 +24,12 @@ TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 SHARE_STEPS: Final = 10_000
 """Arms are told apart in ten-thousandths."""
 
+STOPPED: Final = "stopped"
+"""State of a UsageMeasured that tells a whole life, as its supervisor saw it, of a worker that was
+killed: `started_at` and `duration_us` are the life's. It adds no time of its own."""
+STOP_INTERVAL: Final = 2**63 - 1
+"""Its number, above every interval's."""
+
 _NOT_PAYLOAD: Final = frozenset({"request_id", "traceparent"})
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from heddle.stack import children, diagnosis, restarts
+from heddle.stack import children, diagnosis, ends, restarts
 from heddle.stack.restarts import RestartPolicy
 from heddle.stack.state import Phase, ProcessState
 
@@ -45,6 +47,10 @@ class Process:
     port: int | None = None
     cwd: Path | None = None
 
+    ends: Path | None = None
+    """Where its lives are noted that ended without a goodbye. Where given, each life is told its
+    own name, HEDDLE_INCARNATION."""
+
 
 @dataclass(slots=True)
 class Kept:
@@ -65,6 +71,8 @@ class Kept:
     _log_bytes: int = 0
     _next_look_ms: int = 0
     _unanswered: int = 0
+    _incarnation: str = ""
+    _born_ms: int = 0
 
     @property
     def satisfied(self) -> bool:
@@ -85,9 +93,11 @@ class Kept:
         self.started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         if self._quick_deaths or self.was_ready:
             self.restarts += 1
+        self._incarnation, self._born_ms = str(uuid.uuid4()), time.time_ns() // 1_000_000
+        named = {} if process.ends is None else {"HEDDLE_INCARNATION": self._incarnation}
         try:
             self.child = children.spawn(
-                process.argv, env=process.env, log=process.log, cwd=process.cwd
+                process.argv, env={**process.env, **named}, log=process.log, cwd=process.cwd
             )
         except OSError as reason:
             self._died(127, f"cannot be started: {reason}", now_ms=now_ms)
@@ -131,6 +141,16 @@ class Kept:
                 shutil.copyfile(log, log.with_suffix(".log.1"))
                 os.truncate(log, 0)
 
+    def note_end(self, exit_code: int) -> None:
+        """Its life is over; note it for the next one where it could not say so itself."""
+        if self.process.ends is not None:
+            life = ends.Life(
+                incarnation=self._incarnation,
+                started_ms=self._born_ms,
+                stopped_ms=time.time_ns() // 1_000_000,
+            )
+            ends.note(self.process.ends, life, clean=exit_code == 0)
+
     def _answers(self) -> bool:
         return self.process.ready is None or self.process.ready()
 
@@ -144,6 +164,7 @@ class Kept:
         return self._unanswered >= self.policy.unanswered_max
 
     def _ended(self, exit_code: int, *, now_ms: int) -> None:
+        self.note_end(exit_code)
         if self.process.one_shot and exit_code == 0:
             self.child, self.phase, self.reason = None, "done", ""
             self.was_ready = True

@@ -69,6 +69,10 @@ class StackFolder:
         """Log of the process called `name`."""
         return self.logs / f"{name}.log"
 
+    def ends(self, name: str) -> Path:
+        """Lives of the process called `name` that ended without a goodbye."""
+        return self.run / f"{name}.ends.jsonl"
+
     def make(self) -> None:
         """Create the folders; Unusable, naming the folder, where that is not allowed."""
         try:

@@ -183,15 +183,19 @@ class _Ours:
     def process(self, name: str, *, after: tuple[str, ...]) -> Process:
         """`heddle run NAME`; on its port it also answers /livez, /readyz and /metrics."""
         port = self.ports_by_name[name]
+        # Of the stages, generate alone tells its machine time.
+        ends = self.folder.ends(name) if name == "generate" else None
+        told = {} if ends is None else {"HEDDLE_ENDS": str(ends)}
         return Process(
             name=name,
             argv=(*self.options.command, "run", name),
-            env={**self.env, "HEDDLE_PORT": str(port)},
+            env={**self.env, "HEDDLE_PORT": str(port), **told},
             log=self.folder.log(name),
             after=after,
             ready=lambda: http_ready(port),
             alive=lambda: http_ready(port, path="/livez"),
             port=port,
+            ends=ends,
         )
 
 

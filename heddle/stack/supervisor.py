@@ -150,7 +150,7 @@ class Supervisor:
                 one.reason = (
                     "" if children.has_exited(one.child) else "did not stop in time: killed"
                 )
-                children.reap(one.child)
+                one.note_end(children.reap(one.child))
             if one.phase != "gave up":
                 one.phase = "stopped"
             one.child = None

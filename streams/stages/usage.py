@@ -1,7 +1,8 @@
 """Machine time of one worker as UsageMeasured events: every microsecond in exactly one state.
 
 Intervals are cut when the state changes and at least every `INTERVAL_US_MAX`, so a killed worker
-leaves at most that much unreported. Safe to use from several threads.
+leaves at most that much unreported. Its next life tells when it stopped (`life_of`), and the ledger
+books what lies between. Safe to use from several threads.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from schemas.names import usage_event_id
+from schemas.names import STOP_INTERVAL, STOPPED, usage_event_id
 from schemas.plain import moment
 from schemas.records import Forward, UsageMeasured
 
@@ -33,11 +34,30 @@ class Worker:
     incarnation: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
+def life_of(worker: Worker, *, incarnation: str, started_ms: int, stopped_ms: int) -> UsageMeasured:
+    """What is known of an earlier life that was killed: Unix times of its supervisor's clock."""
+    return UsageMeasured(
+        event_id=usage_event_id(incarnation, STOP_INTERVAL),
+        worker=worker.name,
+        incarnation=incarnation,
+        interval=STOP_INTERVAL,
+        stage=worker.stage,
+        pool=worker.pool,
+        device=worker.device,
+        state=STOPPED,
+        started_at=moment(started_ms),
+        duration_us=max(stopped_ms - started_ms, 0) * 1000,
+    )
+
+
 class UsageClock:
     """Cuts the worker's life into intervals."""
 
     def __init__(
-        self, worker: Worker, *, now_us: Callable[[], int] = lambda: time.time_ns() // 1000
+        self,
+        worker: Worker,
+        *,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._worker, self._now_us = worker, now_us
         self._lock = threading.Lock()
@@ -46,6 +66,20 @@ class UsageClock:
         self._number = 0
         self._forwards: list[Forward] = []
         self._done: list[UsageMeasured] = []
+
+    def runs_on(self, device: str) -> Worker:
+        """The device's name, once the libraries that know it are loaded; the worker from then on.
+
+        Call it before the first `enter`, or the time until then is priced as another machine's.
+        """
+        with self._lock:
+            self._worker = replace(self._worker, device=device)
+            return self._worker
+
+    def tell(self, events: Sequence[UsageMeasured]) -> None:
+        """Hand these on too: lives before this one (`life_of`)."""
+        with self._lock:
+            self._done += events
 
     def enter(self, state: str, *, model: str = "") -> None:
         """From now on the worker is in `state` (with `model`, `family@version`, where known)."""

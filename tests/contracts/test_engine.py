@@ -213,6 +213,8 @@ def test_rows_board_within_bounds(engine: Engine) -> None:
     engine.drop([0, 1])
     engine.spent()
     assert engine.models_max == 2
+    # Bills are priced by it: `auto` is no machine.
+    assert engine.device_name == "cpu"
     assert engine.key(_row())[0] in ("sd", "sd@1")
 
 

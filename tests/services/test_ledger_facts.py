@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from analytics.prices import read_prices
 from analytics.sink import Sink
+from schemas.names import STOP_INTERVAL
 from schemas.records import Record
 from tests.services.ledger_child import Ledger, running
 from tests.services.ledger_lives import (
@@ -183,6 +184,52 @@ def test_planted_faults_are_seen_by_the_invariants(ledger: Ledger, sink: Sink) -
         " VALUES ('plant/1', 'plant', now(), ['denoise'], [10], [2], [9])"
     )
     assert {"forward": 1, "duration_us": 10, "parts_us": 9} in ask(ledger, sql)
+
+
+def test_a_killed_workers_tail_is_booked_from_its_stop(ledger: Ledger, sink: Sink) -> None:
+    """What it never reported is `failed` time, cut at midnight, less what comes late; once."""
+    life = [
+        replace(events.usage({}, n, n * 5 - 15, incarnation="killed", event_id=f"killed/{n}",
+                             pool="killed"), duration_us=5_000_000, forwards=(), state="busy")
+        for n in range(4)
+    ]  # fmt: skip
+    stop = replace(life[0], event_id="killed/stop", state="stopped", started_at=at(-20),
+                   interval=STOP_INTERVAL, duration_us=37_000_000)  # fmt: skip
+    sql = (
+        "SELECT day, state, duration_us, cost FROM {} WHERE pool = 'killed' AND state = 'failed'"
+        " ORDER BY day"
+    )
+    write(sink, [*life[:3], stop, stop])
+    # Midnight is at 10 s: reported until 0 s, stopped at 17 s.
+    priced = [(us, CPU * us / HOUR_US) for us in (10_000_000, 7_000_000)]
+    refresh(ledger)
+    for view in ("machine_time", "daily_machines"):
+        found = ask(ledger, sql.format(view))
+        assert [row["day"].day for row in found] == [3, 4]
+        assert [row["duration_us"] for row in found] == [us for us, _ in priced]
+        for row, (_, cost) in zip(found, priced, strict=True):
+            assert abs(row["cost"] - cost) < ROUNDED
+    audit = "SELECT * FROM audit_states WHERE incarnation = 'killed'"
+    assert ask(ledger, audit) == []
+    write(sink, [life[3], life[3]], 90)
+    assert [row["duration_us"] for row in ask(ledger, sql.format("machine_time"))] == [
+        5_000_000, 7_000_000
+    ]  # fmt: skip
+    assert ask(ledger, audit) == []
+
+
+def test_a_worker_killed_before_its_first_report_is_booked_whole(
+    ledger: Ledger, sink: Sink
+) -> None:
+    """Its supervisor knows when it started; nobody else ever heard of it."""
+    stop = events.usage({}, STOP_INTERVAL, 60, incarnation="young", event_id="young/stop",
+                        state="stopped", pool="young", duration_us=4_000_000)  # fmt: skip
+    write(sink, [stop])
+    sql = "SELECT state, duration_us, price_id FROM machine_time WHERE pool = 'young'"
+    assert ask(ledger, sql) == [
+        {"state": "failed", "duration_us": 4_000_000, "price_id": "cpu-2026"}
+    ]
+    assert ask(ledger, "SELECT * FROM audit_states WHERE incarnation = 'young'") == []
 
 
 COUNTED = (

@@ -109,6 +109,13 @@ def test_a_usage_event_is_priced_as_it_is_written() -> None:
         (events.usage({("r1.70000", 1): 5}), "ordinal"),
         (events.usage({("r1.1", 1): 5}, started_at=datetime(1999, 1, 1, tzinfo=UTC)), "device"),
         (events.usage({("r1.1", 1): 5}, started_at=datetime(9999, 1, 1, tzinfo=UTC)), "started_at"),
+        (events.usage({}, started_at=datetime(9999, 12, 31, tzinfo=UTC)), "started_at"),
+        (events.usage({}, state="stopped", duration_us=-1), "duration_us"),
+        (events.usage({}, state="stopped", duration_us=10**18), "duration_us"),
+        (
+            events.usage({}, state="stopped", started_at=datetime(9999, 12, 31, tzinfo=UTC)),
+            "started_at",
+        ),
         (events.generated(pattern(), attempt=-1), "attempt"),
         (events.generated(pattern(), gpu_us=1 << 64), "gpu_us"),
         (events.routed(pattern(repeat_width_um=1 << 32)), "repeat_width_um"),
@@ -193,6 +200,15 @@ def test_an_interval_that_ends_at_midnight_is_whole() -> None:
     """The last microsecond of a day belongs to it."""
     record = replace(events.usage({("r1.1", 1): 5}, seconds=9.999), duration_us=1000)
     assert at_midnight(record) == (record,)
+
+
+def test_a_stop_is_a_row_of_its_own_priced_as_it_stopped() -> None:
+    """It is no interval: the ledger works out how much of the life was never reported."""
+    record = events.usage({}, state="stopped", started_at=at(-60), duration_us=75_000_000)
+    row = cells(record, "raw_stops")
+    assert (row["started_at"], row["stopped_at"]) == (at(-60), at(15))
+    assert (row["incarnation"], row["price_id"]) == ("inc", "cpu-2026")
+    assert [name for name, _ in rows(record)] == ["raw_offsets", "raw_stops"]
 
 
 def test_the_tables_time_is_a_share_too() -> None:

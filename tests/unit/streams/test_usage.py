@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.names import STOP_INTERVAL, STOPPED
 from schemas.records import Forward, UsageMeasured
-from streams.stages.usage import FORWARDS_MAX, INTERVAL_US_MAX, UsageClock, Worker
+from streams.stages.usage import FORWARDS_MAX, INTERVAL_US_MAX, UsageClock, Worker, life_of
 
 STEPS = st.lists(
     st.tuples(st.sampled_from(["idle", "busy", "loading"]), st.integers(0, 35_000_000)), max_size=30
@@ -48,3 +49,27 @@ def test_a_clock_set_back_makes_no_negative_time() -> None:
     clock = UsageClock(Worker(name="w", stage="generate"), now_us=lambda: now[0])
     now[0] -= 3_600_000_000
     assert all(event.duration_us >= 0 for event in clock.end())
+
+
+def test_machine_time_is_told_under_the_devices_own_name() -> None:
+    """`auto` is no machine that a price book knows: what was measured before is renamed too."""
+    now = [0]
+    clock = UsageClock(Worker(name="w", stage="generate", device="auto"), now_us=lambda: now[0])
+    now[0] += 5_000_000
+    assert clock.runs_on("NVIDIA H200").device == "NVIDIA H200"
+    clock.enter("loading")
+    now[0] += 1_000_000
+    assert [event.device for event in clock.end()] == ["NVIDIA H200"] * 2
+
+
+def test_an_earlier_life_is_told_first_and_always_as_the_same_event() -> None:
+    """The next life says when a killed one stopped; twice told, it is one event."""
+    worker = Worker(name="w", stage="generate", pool="p", device="cpu")
+    clock = UsageClock(worker)
+    life = life_of(worker, incarnation="gone", started_ms=1_000, stopped_ms=61_000)
+    clock.tell([life])
+    told = clock.take()[0]
+    assert (told.incarnation, told.state, told.interval) == ("gone", STOPPED, STOP_INTERVAL)
+    assert (told.duration_us, told.pool, told.device) == (60_000_000, "p", "cpu")
+    again = life_of(worker, incarnation="gone", started_ms=1_000, stopped_ms=61_000)
+    assert again.event_id == told.event_id
