@@ -111,5 +111,5 @@ class Book:
 
 
 def _refused(reason: str, known: tuple[str, ...]) -> Rejected:
-    limit = "one of " + (", ".join(known) or "none: register one with `heddle models register`")
+    limit = "one of " + (", ".join(known) or "none: register one with `heddle models apply`")
     return Rejected(reason, field="model", limit=limit)

@@ -39,8 +39,8 @@ def read_all(
 class Follower:
     """Calls `apply` with every record of some topics, oldest first, and goes on for ever.
 
-    `apply` runs on the caller's thread during `start` and on the follower's afterwards; it must not
-    raise for bad records.
+    `apply` runs on the caller's thread during `start` and on the follower's afterwards. What may
+    pass (Transient) is tried again until it does; a record that surprises is noted and skipped.
     """
 
     def __init__(
@@ -71,11 +71,27 @@ class Follower:
         while not self._stop.is_set():
             try:
                 for message in reader.take(POLL_S):
-                    self._apply(message)
+                    self._take(message)
             except (Transient, Unusable) as error:
                 log.warning("following", extra={"topics": list(self._names), "error": str(error)})
                 self._stop.wait(POLL_S)
         reader.close()
+
+    def _take(self, message: Message) -> None:
+        """Apply one record; none is left out because something was away for a moment."""
+        while not self._stop.is_set():
+            try:
+                self._apply(message)
+            except Transient as error:
+                fields = {"place": message.place, "why": error.reason}
+                log.warning("applying again", extra=fields)
+                self._stop.wait(POLL_S)
+            except Exception as error:  # noqa: BLE001 - one record must not end the following
+                fields = {"place": message.place, "kind": type(error).__name__}
+                log.error("record skipped", extra=fields)
+                return
+            else:
+                return
 
 
 class _Reader:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.envelope import TRACE_HEADER, traceparent_of
 from schemas.errors import Deadly, Rejected
+from schemas.names import REQUEST_ID
 from schemas.topics import topic_of
 from streams.tracing import Hop, trace_id
 
@@ -34,8 +35,12 @@ def about(message: Message) -> dict[str, Any]:
 
 
 def request_of(message: Message) -> str:
-    """The key, which is the request id on every topic that belongs to a request."""
-    return (message.key or b"").decode(errors="replace")
+    """The key, which is the request id on every topic that belongs to a request.
+
+    Empty where it is no id: a stranger's key may be anything, a prompt as well, and is not logged.
+    """
+    key = (message.key or b"").decode(errors="replace")
+    return key if REQUEST_ID.fullmatch(key) else ""
 
 
 def told_refused(message: Message, refused: Rejected, *, attempts: int) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import heapq
 import logging
+import re
 import traceback
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from schemas.errors import Rejected, Transient
 from streams.loop.hops import about
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from streams.loop.stage import Limits
 
 log = logging.getLogger("heddle.loop")
+
+_ELSEWHERE: Final = re.compile(r'^  File "([^"\n]+)", line (\d+)', re.MULTILINE)
+"""A frame in the text by which a process pool brings a traceback along."""
 
 
 def backoff_ms(limits: Limits, attempt: int, *, wished_ms: int = 0) -> int:
@@ -34,12 +38,21 @@ def given_up(error: Exception, attempts: int, message: Message) -> Rejected:
     if isinstance(error, Transient):
         limit = f"{attempts} attempts"
         return Rejected(error.reason, field="attempts", limit=limit, outcome="failed")
-    frames = traceback.extract_tb(error.__traceback__)[-1:]
-    spot = f"{frames[0].filename.rpartition('/')[2]}:{frames[0].lineno}" if frames else "?"
+    spot = _spot(error)
     kind = type(error).__name__
     log.error("unexpected error", extra=about(message) | {"kind": kind, "spot": spot})
     reason = f"unexpected {kind} at {spot}"
     return Rejected(reason, field="value", limit="none: an error of ours", outcome="failed")
+
+
+def _spot(error: Exception) -> str:
+    """File and line where it was raised; of an error in a pool's process, where it was there."""
+    told = _ELSEWHERE.findall(str(error.__cause__)) if error.__cause__ is not None else []
+    frames = traceback.extract_tb(error.__traceback__)[-1:]
+    here = [(frame.filename, str(frame.lineno)) for frame in frames]
+    for name, line in (told or here)[-1:]:
+        return f"{name.rpartition('/')[2]}:{line}"
+    return "?"
 
 
 @dataclass(slots=True)

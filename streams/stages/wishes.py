@@ -31,7 +31,9 @@ class Wishes:
 
     def __init__(self, connection: Connection, events: Events) -> None:
         self._events = events
-        self._wished: OrderedDict[str, str] = OrderedDict()
+        self._wished: OrderedDict[tuple[str, str], None] = OrderedDict()
+        """(tenant, pattern id); ordinal 0 is the whole request. A stranger's wish for the same
+        pattern is another entry, and stops nothing."""
         self._lock = threading.Lock()
         name = topics.prefixed(events.prefix, topics.CANCEL_REQUESTED.name)
         self._follower = Follower(connection, [name], self.apply)
@@ -54,15 +56,17 @@ class Wishes:
             log.warning("wish skipped", extra={"place": message.place, "error": str(error)})
             return
         with self._lock:
-            self._wished[pattern_id(wish.request_id, wish.ordinal)] = wish.tenant
+            self._wished[wish.tenant, pattern_id(wish.request_id, wish.ordinal)] = None
             while len(self._wished) > WISHES_MAX:
                 self._wished.popitem(last=False)
 
     def stopped(self, pattern: Pattern) -> bool:
         """Whether its own tenant wants this pattern, or its request, stopped."""
+        whole = pattern_id(pattern.request_id, 0)
         with self._lock:
-            whole = self._wished.get(pattern_id(pattern.request_id, 0))
-            return pattern.tenant in (whole, self._wished.get(pattern.pattern_id))
+            return any(
+                (pattern.tenant, name) in self._wished for name in (whole, pattern.pattern_id)
+            )
 
     def check(self, pattern: Pattern, *, now: datetime) -> None:
         """Raise Rejected (no dead letter) for a pattern that is cancelled or too late."""
