@@ -45,10 +45,14 @@ class Shown:
 
     @property
     def facts(self) -> str:
-        """Lattice, size in mm and tier."""
+        """Lattice, size in mm, tier, and the adapters that were worn."""
         pattern = self.asset.pattern
         size = f"{pattern.repeat_width_um / 1000:g} x {pattern.repeat_height_um / 1000:g} mm"
-        return f"{pattern.lattice} · {size} · {pattern.tier}"
+        worn = [
+            one.name if one.scale == 1 else f"{one.name} {one.scale:g}"
+            for one in self.asset.adapters
+        ]
+        return " · ".join([pattern.lattice, size, pattern.tier, *worn])
 
 
 def shown(asset: AssetPublished, tile_png: bytes, *, prompt: str, cost: str) -> Shown:

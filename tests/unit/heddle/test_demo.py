@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,16 @@ def test_a_half_drop_is_repeated_by_its_lattice() -> None:
     assert picture[0, 0, 0] == 255
     assert picture[0, 8, 0] == 0
     assert picture[4, 8, 0] == 255
+
+
+def test_the_sheet_says_which_adapters_were_worn() -> None:
+    """By name, with the scale where it is not 1."""
+    tile = np.zeros((8, 8, 3), np.uint8)
+    worn = replace(
+        asset("straight"), adapters=(Adapter(name="indigo"), Adapter(name="b", scale=0.5))
+    )
+    assert Shown(asset=worn, tile=tile, prompt="p", cost="").facts.endswith(" · indigo · b 0.5")
+    assert "indigo" not in Shown(asset=asset("straight"), tile=tile, prompt="p", cost="").facts
 
 
 def test_the_sheet_escapes_what_people_wrote(tmp_path: Path) -> None:
