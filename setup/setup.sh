@@ -87,6 +87,7 @@ missing_test_packages() {
     command -v qpdf >/dev/null || echo qpdf
     command -v pdfinfo >/dev/null || echo poppler-utils
     command -v tiffinfo >/dev/null || echo libtiff-tools
+    command -v exiftool >/dev/null || echo libimage-exiftool-perl
 }
 
 has_venv() {
@@ -167,6 +168,7 @@ purpose() {
     qpdf) echo "qpdf, checks PDFs in tests (package qpdf)" ;;
     poppler-utils) echo "pdfinfo, reads PDFs in tests (package poppler-utils)" ;;
     libtiff-tools) echo "tiffinfo, reads TIFFs in tests (package libtiff-tools)" ;;
+    libimage-exiftool-perl) echo "exiftool, reads XMP in tests (package $1)" ;;
     ca-certificates) echo "certificates for https (package ca-certificates)" ;;
     esac
 }

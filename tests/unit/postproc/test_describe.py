@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -118,6 +119,32 @@ def test_each_kind_says_its_repeat_and_its_origin(
     assert {"Sea <Dots>", "Ada & Co", "© 2026 Ada"} <= set(values)
     assert "01-" in "".join(value or "" for value in values)
     assert NAMESPACE in {node.tag[1:].split("}")[0] for node in root.iter()}
+
+
+@pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
+@pytest.mark.parametrize(("role", "ending"), [*zip(KINDS.values(), KINDS, strict=True)])
+def test_exiftool_reads_the_same_words(
+    done: Finished, role: str, ending: str, tmp_path: Path
+) -> None:
+    """Title, origin, plates and page size under the names that picture libraries show."""
+    path = tmp_path / ("file.tif" if ending.endswith("tiff") else f"file.{ending}")
+    path.write_bytes(data_of(done, role))
+    command = ["exiftool", "-json", "-G1", "-struct", "-n", str(path)]
+    told = subprocess.run(command, capture_output=True, check=True, text=True)
+    (said,) = json.loads(told.stdout)
+    assert said["XMP-dc:Title"] == "Sea <Dots>"
+    assert said["XMP-dc:Rights"] == "© 2026 Ada"
+    assert said["XMP-iptcExt:DigitalSourceType"] == SOURCE_BASE + DIGITAL_SOURCES[0]
+    assert said["XMP-xmpTPg:PlateNames"][0].startswith("01-")
+    size = said["XMP-xmpTPg:MaxPageSize"]
+    assert (float(size["W"]), float(size["H"]), size["Unit"]) == (80, 40, "mm")
+    if path.suffix == ".tif":
+        per_cm = said["IFD0:XResolution"]
+        assert said["IFD0:ResolutionUnit"] == 3
+        assert said["IFD0:ImageWidth"] / per_cm == pytest.approx(8, abs=1e-6)
+    if path.suffix == ".png":
+        assert said["PNG-pHYs:PixelUnits"] == 1
+        assert said["PNG:Parameters"] == "Steps: 20, Seed: 7"
 
 
 @pytest.mark.parametrize("role", ["image", "print"])
