@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
-import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -53,13 +52,14 @@ def fetch(file: File, source: Source) -> bytes:
 def save(file: File, source: Source, path: Path) -> Path:
     """Fetch into `path`, whole or not at all; returns it. Raises as `fetch` does, and OSError."""
     found = fetch(file, source)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # Opened anew, with the mode that the umask leaves: whoever may read the folder reads the file.
+    fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
     try:
-        with os.fdopen(handle, "wb") as target:
+        with fresh.open("xb") as target:
             target.write(found)
-        Path(name).replace(path)
+        fresh.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        fresh.unlink(missing_ok=True)
         raise
     return path
 

@@ -6,6 +6,7 @@ Exit codes are those of schemas/errors.py; docs/operations.md lists them.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -29,7 +30,14 @@ from heddle.commands import (
 from heddle.demo import main as demo
 from heddle.stack import state
 from heddle.stack.layout import StackFolder
-from schemas.errors import EXIT_UNREACHABLE, HeddleError, Rejected, Transient, Unusable
+from schemas.errors import (
+    EXIT_UNREACHABLE,
+    EXIT_UNUSABLE,
+    HeddleError,
+    Rejected,
+    Transient,
+    Unusable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,14 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
-        read = settings.read(os.environ, _stack(given))
-        logs.begin(
-            stage=getattr(given, "stage", given.command),
-            style=read["LOG"],
-            level=read["LOG_LEVEL"] if given.command == "run" else "warning",
-            stream=sys.stdout if given.command == "run" else sys.stderr,
-        )
-        return int(given.function(given, read))
+        return _carry_out(given)
     except Unusable as error:
         return _say(error, error.exit_code)
     except Rejected as error:
@@ -81,8 +82,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Somebody piped us into `head`: nothing is wrong, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # Files and folders that a person named.
+        return _say(f"{error.filename or 'system'}: {error.strerror or error}", EXIT_UNUSABLE)
     except KeyboardInterrupt:
         return 130
+
+
+def _carry_out(given: argparse.Namespace) -> int:
+    read = settings.read(os.environ, _stack(given))
+    is_stage = given.command == "run"
+    logs.begin(
+        stage=getattr(given, "stage", given.command),
+        style=read["LOG"],
+        level=read["LOG_LEVEL"] if is_stage else "warning",
+        stream=sys.stdout if is_stage else sys.stderr,
+        # A command says itself what became of it; the Kafka client's own words would hide that.
+        client_level=logging.NOTSET if is_stage else logging.ERROR,
+    )
+    return int(given.function(given, read))
 
 
 def _stack(given: argparse.Namespace) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
@@ -19,20 +20,57 @@ LEVELS: Final = {
     "error": logging.ERROR,
 }
 FIELD_CHARACTERS_MAX: Final = 500
+CHATTY: Final = ("heddle.kafka.client", "heddle_client")
+"""Loggers that librdkafka itself writes to."""
+AGAIN_S: Final = 60.0
+SAID_MAX: Final = 200
+SAID_CHARACTERS_MAX: Final = 120
+_NUMBERS: Final = re.compile(r"\(\S*\)|[0-9]+")
 _OWN: Final = frozenset(
     [*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "taskName"]
 )
 
 
-def begin(*, stage: str, style: str, level: str, stream: TextIO | None = None) -> None:
-    """Send all logs of this process to `stream` (stdout)."""
+def begin(
+    *,
+    stage: str,
+    style: str,
+    level: str,
+    stream: TextIO | None = None,
+    client_level: int = logging.NOTSET,
+) -> None:
+    """Send all logs of this process to `stream` (stdout); the Kafka client's from `client_level`."""
     out = stream or sys.stdout
     handler = logging.StreamHandler(out)
     as_json = style == "json" or (style == "auto" and not out.isatty())
     handler.setFormatter(JsonLines(stage) if as_json else TextLines(stage))
+    handler.addFilter(Seldom())
     logging.basicConfig(level=LEVELS.get(level, logging.INFO), handlers=[handler], force=True)
+    for chatty in CHATTY:
+        logging.getLogger(chatty).setLevel(client_level)
     for noisy in ("aiokafka", "kafka", "faust", "mode", "urllib3", "httpx"):
         logging.getLogger(noisy).setLevel(max(LEVELS.get(level, logging.INFO), logging.WARNING))
+
+
+class Seldom(logging.Filter):
+    """Lets what librdkafka says of itself through once a minute; it repeats itself many times a
+    second where a partition has no leader. Lines of ours all pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this line is said."""
+        if record.name not in CHATTY:
+            return True
+        words = _NUMBERS.sub("", record.getMessage())[:SAID_CHARACTERS_MAX]
+        if record.created - self._said_s.get(words, -AGAIN_S) < AGAIN_S:
+            return False
+        if len(self._said_s) >= SAID_MAX:
+            self._said_s.clear()
+        self._said_s[words] = record.created
+        return True
 
 
 class JsonLines(logging.Formatter):

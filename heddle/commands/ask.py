@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from heddle.commands import counter
 from heddle.commands.shape import Commands, as_json, command, say, table, with_json
+from heddle.commands.stack import live_answer
 from heddle.stack.processes import LOCAL_TENANT
 from postproc.sizes import parse_size_um
-from schemas.errors import Unusable
+from schemas.errors import EXIT_UNREACHABLE, Transient, Unusable
 from schemas.limits import LATTICES
 from schemas.records import Adapter, Repeat
 from schemas.topics import TIERS
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from heddle.settings import Settings
 
 WAIT_S: Final = 600.0
+ASK_S: Final = 1.0
+"""How often the live view is asked."""
 BAR_CHARACTERS: Final = 30
 
 
@@ -65,7 +68,7 @@ def _ask(given: argparse.Namespace, settings: Settings) -> int:
         )
         if not given.json:
             say(f"request {request_id}")
-        result = _wait(house, request_id, given)
+        result = _wait(house, request_id, given, settings["LIVE_URL"])
     saved = _save(result, given, settings)
     _show(result, saved, given)
     return 0 if result.all_published else 1
@@ -96,22 +99,61 @@ def _adapter(text: str) -> Adapter:
         raise Unusable(f"--adapter {text}: the scale is no number") from error
 
 
-def _wait(house: Heddle, request_id: str, given: argparse.Namespace) -> Result:
-    began_s = time.monotonic()
+def _wait(house: Heddle, request_id: str, given: argparse.Namespace, live_url: str) -> Result:
     shows = sys.stderr.isatty() and not given.json
-    for result in house.ending([request_id], timeout_s=given.wait):
-        if shows:
-            _bar(time.monotonic() - began_s, done=result is not None)
-        if result is not None:
-            return result
+    bar = Bar(live_url, request_id) if shows else None
+    try:
+        for result in house.ending([request_id], timeout_s=given.wait):
+            if bar is not None:
+                bar.show(done=result is not None)
+            if result is not None:
+                return result
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nit goes on without you: heddle status {request_id}\n")
+        raise
+    except Transient as late:
+        line = (
+            f"{late}; it goes on: `heddle status {request_id}`, and `heddle status` for the stack"
+        )
+        raise Unusable(line, exit_code=EXIT_UNREACHABLE) from late
     raise Unusable("the results ended before the request did")
 
 
-def _bar(seconds: float, *, done: bool) -> None:
-    place = int(seconds * 6) % BAR_CHARACTERS
-    bar = "=" * BAR_CHARACTERS if done else ("." * place + "=>").ljust(BAR_CHARACTERS, ".")
-    sys.stderr.write(f"\r[{bar[:BAR_CHARACTERS]}] {seconds:5.1f} s" + ("\n" if done else ""))
-    sys.stderr.flush()
+class Bar:
+    """How far one request is, as the live view tells; without it, how long it has been waiting."""
+
+    def __init__(self, live_url: str, request_id: str) -> None:
+        self._url, self._request_id = live_url, request_id
+        self._began_s = time.monotonic()
+        self._asked_s = 0.0
+        self._share, self._told = 0.0, "sent"
+
+    def show(self, *, done: bool) -> None:
+        """Draw it over itself."""
+        now_s = time.monotonic()
+        if done:
+            self._share = 1.0
+        elif now_s - self._asked_s >= ASK_S:
+            self._asked_s = now_s
+            self._look()
+        full = round(self._share * BAR_CHARACTERS)
+        bar = "=" * full + "." * (BAR_CHARACTERS - full)
+        told = "done" if done else self._told
+        seconds = now_s - self._began_s
+        sys.stderr.write(f"\r[{bar}] {seconds:5.1f} s  {told:<40}" + ("\n" if done else ""))
+        sys.stderr.flush()
+
+    def _look(self) -> None:
+        """The live view may be down: it only feeds this bar."""
+        try:
+            answer = live_answer(self._url, self._request_id) if self._url else None
+        except Unusable:
+            return
+        if answer is not None:
+            self._share = float(answer["progress"])
+            self._told = ", ".join(
+                f"{number} {state}" for state, number in answer["counts"].items()
+            )
 
 
 def _save(result: Result, given: argparse.Namespace, settings: Settings) -> list[Path]:
@@ -121,10 +163,15 @@ def _save(result: Result, given: argparse.Namespace, settings: Settings) -> list
 
     source = counter.shelf(settings)
     return [
-        save(file, source, given.out / f"{asset.pattern.ordinal:02d}-{file.display_name}")
+        save(file, source, given.out / f"{asset.pattern.ordinal:02d}-{_plain(file.display_name)}")
         for asset in result.published.values()
         for file in asset.files
     ]
+
+
+def _plain(display_name: str) -> str:
+    """A name and nothing of a path, whatever an event may say."""
+    return PurePosixPath(display_name.replace("\\", "/")).name or "file"
 
 
 def _show(result: Result, saved: list[Path], given: argparse.Namespace) -> None:

@@ -57,7 +57,8 @@ def add(commands: Commands) -> None:
         does="print one dead letter; prompts stay hidden",
         example="heddle dlq show patterns.requested.route.dlq/0/3",
     )
-    showing.add_argument("id")
+    showing.add_argument("id", help="topic/partition/offset, as `heddle dlq list` prints it")
+    showing.add_argument("--json", action="store_true", help="JSON is what it prints anyhow")
     replaying = command(
         inner,
         "replay",
@@ -65,8 +66,16 @@ def add(commands: Commands) -> None:
         does="put a dead letter back on its topic, repaired if wanted",
         example="heddle dlq replay patterns.requested.route.dlq/0/3 --set tier=draft",
     )
-    replaying.add_argument("id")
-    replaying.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="sets")
+    replaying.add_argument("id", help="topic/partition/offset, as `heddle dlq list` prints it")
+    replaying.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        dest="sets",
+        help="another value for a field, as JSON or plain text; repeat it for several fields",
+    )
+    with_json(replaying)
 
 
 def _list(given: argparse.Namespace, settings: Settings) -> int:
@@ -97,7 +106,10 @@ def _replay(given: argparse.Namespace, settings: Settings) -> int:
     output = _repaired(letter, events, given.sets) if given.sets else letters.replayed(letter)
     producer = Producer(parts.connection(settings), client_id="heddle.operator")
     producer.deliver([output], timeout_s=SEND_S_MAX)
-    say(f"back on {output.topic}")
+    if given.json:
+        as_json({"id": given.id, "topic": output.topic, "key": (output.key or b"").decode()})
+    else:
+        say(f"back on {output.topic}")
     return 0
 
 

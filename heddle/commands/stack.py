@@ -35,6 +35,7 @@ def add(commands: Commands) -> None:
     )
     up.add_argument("--stack", help="folder of the stack (HEDDLE_STACK, ./.heddle)")
     up.add_argument("--foreground", action="store_true", help="stay until ctrl-C")
+    with_json(up)
     down = command(
         commands, "down", _down, does="stop everything that up started", example="heddle down"
     )
@@ -53,11 +54,14 @@ def add(commands: Commands) -> None:
 
 def _up(given: argparse.Namespace, settings: Settings) -> int:
     folder = StackFolder.choose(given.stack, os.environ)
-    state = local.up(
-        folder, detach=not given.foreground, wait_s=READY_S_MAX, on_change=Progress().show
-    )
-    if not given.foreground:
+    show = None if given.json else Progress().show
+    state = local.up(folder, detach=not given.foreground, wait_s=READY_S_MAX, on_change=show)
+    if given.json:
+        as_json(asdict(state))
+    elif not given.foreground:
         say(f"ready: Kafka at {state.addresses['HEDDLE_BOOTSTRAP']}, logs in {folder.logs}")
+        if state.note:
+            say(f"note: {state.note}")
         say("try: heddle ask 'navy dots on cream'    stop with: heddle down")
     return 0
 
@@ -99,6 +103,11 @@ def _status(given: argparse.Namespace, settings: Settings) -> int:
         columns = ("process", "phase", "pid", "port", "restarts", "log")
         rows = [(p.name, p.phase, p.pid, p.port, p.restarts, p.log) for p in state.processes]
         table(columns, rows)
+        for process in state.processes:
+            if process.reason:
+                say(f"{process.name}: {process.reason}")
+        if state.note:
+            say(f"note: {state.note}")
     return 0 if state.condition == "ready" else 1
 
 

@@ -58,8 +58,10 @@ def _add_set(inner: Commands) -> None:
         example="heddle tenants set acme --tier draft --variations-max 8",
     )
     setting.add_argument("tenant", nargs="+", help="one or several names")
-    for name in ("tier", "model", "recipe"):
-        setting.add_argument(f"--{name}", action="append", default=[], help=f"an allowed {name}")
+    for name, choices in (("tier", topics.TIERS), ("model", None), ("recipe", None)):
+        setting.add_argument(
+            f"--{name}", action="append", default=[], choices=choices, help=f"an allowed {name}"
+        )
     setting.add_argument("--default-model", help="where a request names none")
     setting.add_argument("--default-recipe", help="where a request names none")
     setting.add_argument("--canvas-px-max", type=int, help="longest side of a canvas")
@@ -67,6 +69,7 @@ def _add_set(inner: Commands) -> None:
     setting.add_argument("--consent", action="store_true", help="training may use its patterns")
     setting.add_argument("--if-unknown", action="store_true", help="leave known ones alone")
     setting.add_argument("--inactive", action="store_true", help="refuse every request")
+    with_json(setting)
 
 
 def _list(given: argparse.Namespace, settings: Settings) -> int:
@@ -110,7 +113,10 @@ def _set(given: argparse.Namespace, settings: Settings) -> int:
         consent=given.consent,
         active=not given.inactive,
     )
-    say(f"in force: {' '.join(given.tenant)}")
+    if given.json:
+        as_json({"in_force": given.tenant, "changed": fresh})
+    else:
+        say(f"in force: {' '.join(given.tenant)}")
     return 0
 
 

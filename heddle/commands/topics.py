@@ -33,19 +33,23 @@ def add(commands: Commands) -> None:
             example="heddle topics plan --json",
         )
     )
-    command(
-        inner,
-        "check",
-        _check,
-        does="compare the cluster with the plan; exit 1 where it differs",
-        example="heddle topics check",
+    with_json(
+        command(
+            inner,
+            "check",
+            _check,
+            does="compare the cluster with the plan; exit 1 where it differs",
+            example="heddle topics check",
+        )
     )
-    command(
-        inner,
-        "apply",
-        _apply,
-        does="create what is missing; nothing that is there is changed",
-        example="heddle topics apply",
+    with_json(
+        command(
+            inner,
+            "apply",
+            _apply,
+            does="create what is missing; nothing that is there is changed",
+            example="heddle topics apply",
+        )
     )
     rights.add(inner)
 
@@ -92,19 +96,25 @@ def _plan(given: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _check(_: argparse.Namespace, settings: Settings) -> int:
+def _check(given: argparse.Namespace, settings: Settings) -> int:
     found = admin.problems(parts.connection(settings), _planned(settings))
+    if given.json:
+        as_json({"differences": found})
+        return 1 if found else 0
     for line in found:
         say(line)
     say("the cluster is as planned" if not found else f"{len(found)} differences")
     return 1 if found else 0
 
 
-def _apply(_: argparse.Namespace, settings: Settings) -> int:
+def _apply(given: argparse.Namespace, settings: Settings) -> int:
     made = admin.create(
         parts.connection(settings),
         _planned(settings),
         replication=settings.whole("REPLICATION", lowest=1),
     )
-    say(f"{len(made)} topics created" if made else "nothing was missing")
+    if given.json:
+        as_json({"created": made})
+    else:
+        say(f"{len(made)} topics created" if made else "nothing was missing")
     return 0

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Final
 
 from heddle.commands import counter
-from heddle.commands.shape import Commands, command, say
+from heddle.commands.shape import Commands, as_json, command, say, with_json
 from heddle.stack.processes import LOCAL_TENANT
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--reason", action="append", default=[])
     parser.add_argument("--tenant", default=LOCAL_TENANT)
     parser.add_argument("--reviewer", help="a pseudonym")
+    with_json(parser)
 
 
 def _verdict(given: argparse.Namespace, settings: Settings) -> int:
@@ -45,5 +46,8 @@ def _verdict(given: argparse.Namespace, settings: Settings) -> int:
             reasons=given.reason,
             reviewer=given.reviewer,
         )
-    say(f"{given.pattern}: {KINDS[given.word]}")
+    if given.json:
+        as_json({"pattern": given.pattern, "kind": KINDS[given.word], "reasons": given.reason})
+    else:
+        say(f"{given.pattern}: {KINDS[given.word]}")
     return 0

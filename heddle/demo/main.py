@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -99,7 +98,7 @@ def _demo(given: argparse.Namespace, settings: Settings) -> int:
         return 0 if _all_well(run) else 1
     folder = StackFolder.choose(given.stack or str(Path(".heddle") / "demo"), {})
     local.down(folder)
-    shutil.rmtree(folder.root, ignore_errors=True)
+    folder.clear()
     orders = read_orders(given.orders, run=f"demo-{uuid.uuid4().hex[:8]}")
     began_s = time.monotonic()
     say("starting: Kafka, schema endpoint, ledger, route, generate, finish, record, live")

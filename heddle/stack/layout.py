@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -84,6 +85,23 @@ class StackFolder:
                 f"the stack's folder {self.root} cannot be made ({reason.strerror}):"
                 f" choose another with `--stack DIR` or {FOLDER_SETTING}"
             ) from reason
+
+    def clear(self) -> None:
+        """Remove what a stack laid here, and the folder where that leaves it empty.
+
+        Unusable, and nothing removed, where the folder holds things and never was a stack's.
+        """
+        if not self.root.exists():
+            return
+        if not self.state.exists() and any(self.root.iterdir()):
+            raise Unusable(
+                f"{self.root} holds things that are no stack's: name an empty folder or a new one"
+            )
+        for folder in (self.logs, self.kafka, self.ledger, self.assets, self.run):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.state.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.root.rmdir()
 
     def secret_file(self, name: str) -> Path:
         """File under `run/` with a random password, readable by its owner only; made once."""

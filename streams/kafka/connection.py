@@ -111,7 +111,7 @@ class Connection:
         return {
             "bootstrap.servers": self.bootstrap,
             "error_cb": Complaints(),
-            "logger": log,
+            "logger": logging.getLogger(f"{log.name}.client"),
             **dotted,
             **self.properties,
         }

@@ -6,6 +6,8 @@ import asyncio
 import dataclasses
 import hashlib
 import http.server
+import os
+import stat
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -174,3 +176,14 @@ def test_a_failed_save_leaves_nothing_behind(folder: Path, tmp_path: Path) -> No
     with pytest.raises(OSError, match="taken"):
         save(FILE, folder, tmp_path / "taken")
     assert set(tmp_path.iterdir()) == before
+
+
+def test_a_saved_file_has_the_mode_that_the_umask_leaves(folder: Path, tmp_path: Path) -> None:
+    """Whoever shares the folder may read it, and no half of a file is left beside it."""
+    before = os.umask(0o027)
+    try:
+        saved = save(FILE, folder, tmp_path / "tile.png")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o640
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]

@@ -52,3 +52,17 @@ def test_long_values_are_cut() -> None:
     logging.getLogger("heddle.x").info("x" * 9_000, extra={"field": "y" * 9_000})
     line = json.loads(out.getvalue())
     assert len(line["event"]) == len(line["field"]) == logs.FIELD_CHARACTERS_MAX
+
+
+def test_what_the_kafka_client_repeats_is_said_once() -> None:
+    """It says the same many times a second, with other numbers; lines of ours all pass."""
+    out = io.StringIO()
+    logs.begin(stage="route", style="json", level="info", stream=out)
+    for number in range(5):
+        logging.getLogger("heddle.kafka.client").warning(
+            "METADATAUPDATE [thrd:main]: Partition patterns.requested(abc%s)[1]: no leader", number
+        )
+        logging.getLogger("heddle.route").warning("refused")
+    logging.getLogger("heddle.kafka.client").warning("FAIL [thrd:main]: connection refused")
+    said = [json.loads(line)["event"][:8] for line in out.getvalue().splitlines()]
+    assert sorted(said) == ["FAIL [th", "METADATA", *["refused"] * 5]

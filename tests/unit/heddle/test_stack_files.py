@@ -44,6 +44,27 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         folder.make()
 
 
+def test_only_what_a_stack_laid_there_is_cleared(tmp_path: Path) -> None:
+    """A folder that never was a stack's loses nothing; of a stack's, what somebody put beside it
+    stays."""
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "holiday.jpg").touch()
+    folder = StackFolder(root=tmp_path)
+    with pytest.raises(Unusable, match="no stack's"):
+        folder.clear()
+    assert (tmp_path / "assets" / "holiday.jpg").exists()
+    stack = StackFolder(root=tmp_path / "stack")
+    stack.make()
+    state.write(stack.state, StackState(condition="stopped"))
+    (stack.root / "notes.txt").touch()
+    stack.clear()
+    assert [path.name for path in stack.root.iterdir()] == ["notes.txt"]
+    (stack.root / "notes.txt").unlink()
+    state.write(stack.state, StackState(condition="stopped"))
+    stack.clear()
+    assert not stack.root.exists()
+
+
 def test_state_comes_back_as_written(tmp_path: Path) -> None:
     """Every field survives the file; no temporary file is left beside it."""
     told = StackState(
