@@ -39,7 +39,7 @@ def begin(
     stream: TextIO | None = None,
     client_level: int = logging.NOTSET,
 ) -> None:
-    """Send all logs of this process to `stream` (stdout); the Kafka client's from `client_level`."""
+    """Send all logs of this process to `stream` (stdout); the Kafka client's from its own level."""
     out = stream or sys.stdout
     handler = logging.StreamHandler(out)
     as_json = style == "json" or (style == "auto" and not out.isatty())
