@@ -17,10 +17,10 @@ import pyvips
 import tifffile
 from PIL import Image, ImageDraw, ImageFont
 
-from postproc.by_hand import brought_of
+from postproc.by_hand import brought_of, check_file
 from postproc.colourways import Colourway
 from postproc.decode import decode_picture
-from postproc.files import read_plate
+from postproc.files import PrintSize, read_plate, write_png
 from postproc.finish import Finished, Order, finish, repeat_of
 from postproc.lattice import HALF_DROP
 from postproc.palette import Palette
@@ -36,6 +36,9 @@ GAP_PX: Final = 10
 PAPER: Final = (255, 255, 255)
 INK: Final = (40, 40, 40)
 COLOURS_MAX: Final = 128
+CUT: Final = np.s_[10:-20, 13:-9]
+"""A piece of the tile that does not join."""
+CUT_SIZE: Final = PrintSize(width_px=234, height_px=226, width_um=23_400, height_um=22_600)
 NIGHT: Final = Colourway(
     name="dusk",
     swatches=parse_swatches("plum #3a1f3d, rose #e7a6a1, mist #c9c3d6, brass #c58b2a"),
@@ -58,6 +61,8 @@ def main() -> None:
     shown = [(a.colourway, look(a, many)) for a in many.artefacts if a.role == "preview"]
     shown += [("locked", look(a, lock)) for a in lock.artefacts if a.role == "preview"]
     sheet(shown, "colourways")
+    cut = write_png(np.ascontiguousarray(tile[CUT]), CUT_SIZE)
+    (FOLDER / "seam-marked.png").write_bytes(check_file(cut, HALF_DROP).marked_png)
 
 
 def order(**changes: Any) -> Order:
