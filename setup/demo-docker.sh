@@ -14,7 +14,8 @@
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1
+# The last is for docker-compose 1.29, which gives up on a busy daemon after a minute.
+export DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1 COMPOSE_HTTP_TIMEOUT=300
 export HEDDLE_VERSION=${HEDDLE_VERSION:-dev}
 PROJECT=heddle-demo
 BUILDS="nice -n ${HEDDLE_BUILD_NICE:-5}"
@@ -36,7 +37,7 @@ main() {
         cold-start) cold_start ;;
         parts) parts ;;
         tests) tests ;;
-        *) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+        *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
         esac
     done
 }
