@@ -30,7 +30,7 @@ from schemas.errors import Unusable
 WRITER_PASSWORD = "write-me"
 READER_PASSWORD = "read-me"
 TENANT_PASSWORDS = {"acme": "acme-only", "mill": "mill-only"}
-READY_S_MAX = 60
+READY_S_MAX = 180
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from analytics.ask import questions
 from analytics.bill import Bill, bill, month_of
 from analytics.dashboards import GROUPS, Panel
 from analytics.focus import focus
@@ -25,7 +26,9 @@ from tests.services.ledger_known import write_known
 from tests.services.ledger_lives import refresh, writer
 
 PAGE = Path("docs/sql.md").read_text(encoding="utf-8")
-ASKED = dict(re.findall(r"### (\d+)\. [^\n]+\n\n```sql\n(.*?)```", PAGE, re.DOTALL))
+ASKED = dict(
+    re.findall(r"### (\d+)\. [^\n]+\n\n(?:[^\n`#]*`[^\n]*\n\n)?```sql\n(.*?)```", PAGE, re.DOTALL)
+)
 NOVEMBER = date(2026, 11, 1)
 
 
@@ -64,7 +67,34 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "21": [("known", 31, 0, 0)],
     "22": [(0, 0)],
     "23": [("FeedbackGiven", "request_id", 1)],
+    "24": [],
 }  # fmt: skip
+
+
+def side(by: str, name: str, counts: tuple[int, int, int], *bases: str) -> tuple[Any, ...]:
+    """A row of question 24: money (direct, loaded) over tiles, kept and orders, to 12 decimals."""
+    per = [
+        (eur(money) / count).quantize(Decimal("1e-12"), rounding="ROUND_DOWN") if count else None
+        for money in bases
+        for count in counts
+    ]
+    return (by, name, *counts, *per, "EUR")
+
+
+# Four tiles: a.1 (accepted), a.2 and m.1, which nobody kept, and b.1 (ordered).
+ANSWERS["24"] = [
+    side("tenant", "acme", (3, 2, 1), "0.008", "0.019375"),
+    side("tenant", "mill", (1, 0, 0), "0.005", "0.010625"),
+    side("tier", "draft", (1, 1, 1), "0.003", "0.006375"),
+    side("tier", "premium", (1, 0, 0), "0.005", "0.010625"),
+    side("tier", "standard", (2, 1, 0), "0.005", "0.013"),
+    side("model", "swatch@1", (3, 1, 0), "0.010", "0.023625"),
+    side("model", "swatch@2", (1, 1, 1), "0.003", "0.006375"),
+    side("recipe", "wallpaper", (3, 1, 0), "0.010", "0.023625"),
+    side("recipe", "web-preview", (1, 1, 1), "0.003", "0.006375"),
+    side("day", "2026-11-02", (2, 1, 0), "0.005", "0.013"),
+    side("day", "2026-11-03", (2, 1, 1), "0.008", "0.017"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +123,7 @@ def test_the_page_asks_twenty_and_each_has_its_answer_here() -> None:
     """Neither a question without an answer nor an answer without its question."""
     assert set(ASKED) == set(ANSWERS)
     assert len(ASKED) >= 20
+    assert ASKED["24"].strip() == questions()["cost_per_pattern"].sql
 
 
 @pytest.mark.parametrize("number", sorted(ANSWERS, key=int))
