@@ -15,7 +15,7 @@
 # Exit codes: those of COMMAND; 4 where something is missing that may not be installed here.
 
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 EXIT_MISSING_PART=4
 SUITE=bookworm
@@ -257,5 +257,6 @@ kafka_image() {
     rm -rf setup/stand-ins/libs
 }
 
-# On one line: this file may change while COMMAND runs, and bash reads on where it was.
-main "$@"; exit $?
+# On one line: this file may change while COMMAND runs, and bash reads on where it was. Sourced, it does
+# nothing: a test calls its parts.
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then main "$@"; exit $?; fi
