@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client import ProcessCollector as _ProcessCollector
@@ -18,8 +18,13 @@ from prometheus_client import ProcessCollector as _ProcessCollector
 from schemas.errors import EXIT_PORT_TAKEN, Unusable
 from schemas.metrics import METRICS, POLL_AGE, Metric
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 LIVE_AGE_S_MAX: Final = 60.0
 """Longer than the longest bounded wait of a turn."""
+READ_S_MAX: Final = 10.0
+"""A client that says nothing for that long is dropped."""
 
 
 class Ops:
@@ -35,7 +40,7 @@ class Ops:
             metric.name: _collector(metric, self._registry) for metric in METRICS
         }
         self._children: dict[tuple[str, ...], Any] = {}
-        self._server: ThreadingHTTPServer | None = None
+        self._server: OpsServer | None = None
 
     def beat(self) -> None:
         """The poll loop has turned."""
@@ -80,7 +85,7 @@ class Ops:
     def start(self, port: int, *, host: str = "127.0.0.1") -> int:
         """Serve on `port` (0: a free one); the port. Raises Unusable where it is taken."""
         try:
-            self._server = _Server((host, port), _Handler)
+            self._server = OpsServer((host, port), Answers)
         except OSError as error:
             line = f"port {port} is taken; stop what listens there or set HEDDLE_PORT"
             raise Unusable(line, exit_code=EXIT_PORT_TAKEN) from error
@@ -103,38 +108,53 @@ class Ops:
         return child
 
 
-class _Server(ThreadingHTTPServer):
+class OpsServer(ThreadingHTTPServer):
+    """Threads that answer for one `Ops`."""
+
     daemon_threads = True
     ops: Ops
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+class Answers(BaseHTTPRequestHandler):
+    """The three paths every process has, in JSON but for the metrics; a subclass adds its own."""
+
+    server: OpsServer
+    timeout = READ_S_MAX
+    paths: ClassVar[tuple[str, ...]] = ("/livez", "/readyz", "/metrics")
 
     def do_GET(self) -> None:
-        ops = self.server.ops
-        if self.path == "/metrics":
-            self._answer(200, "text/plain; version=0.0.4; charset=utf-8", ops.text())
-        elif self.path == "/livez":
-            self._say(200 if ops.is_live else 503, {"stage": ops.stage, "live": ops.is_live})
-        elif self.path == "/readyz":
-            missing = ops.waiting_for
-            self._say(503 if missing else 200, {"stage": ops.stage, "waiting_for": missing})
-        else:
-            self._say(404, {"paths": ["/livez", "/readyz", "/metrics"]})
+        path = self.path.partition("?")[0]
+        if not self.answered(path):
+            self.say(404, {"error": "no such path", "paths": self.paths})
 
-    def _say(self, status: int, body: dict[str, Any]) -> None:
+    def answered(self, path: str) -> bool:
+        """Answer what is asked under `path`; False where there is no such thing."""
+        ops = self.server.ops
+        if path == "/metrics":
+            self._answer(200, "text/plain; version=0.0.4; charset=utf-8", ops.text())
+        elif path == "/livez":
+            self.say(200 if ops.is_live else 503, {"stage": ops.stage, "live": ops.is_live})
+        elif path == "/readyz":
+            missing = ops.waiting_for
+            self.say(503 if missing else 200, {"stage": ops.stage, "waiting_for": missing})
+        else:
+            return False
+        return True
+
+    def say(self, status: int, body: Mapping[str, Any]) -> None:
+        """Answer in JSON."""
         self._answer(status, "application/json", json.dumps(body).encode() + b"\n")
 
     def _answer(self, status: int, media_type: str, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Probes are not news."""
+        """Probes and progress bars ask all the time: no news."""
 
 
 def _collector(metric: Metric, registry: CollectorRegistry) -> Any:

@@ -22,6 +22,8 @@ from schemas.errors import Unusable
 
 _POLL_S: Final = 0.05
 _KILL_S_MAX: Final = 5.0
+_LATE_S_MAX: Final = 3.0
+"""A supervisor on a busy machine may say late that it is done; a broker cut short recovers long."""
 _RUNNING: Final = frozenset({"starting", "ready", "degraded", "stopping"})
 
 OnChange = Callable[[StackState], None]
@@ -76,7 +78,7 @@ def down(folder: StackFolder) -> StackState | None:
     Also clears what a killed supervisor left. The last state; None when there never was one.
     """
     told = state.read(folder.state)
-    deadline_s = time.monotonic() + STOP_S_MAX
+    deadline_s = time.monotonic() + STOP_S_MAX + _LATE_S_MAX
     asked = False
     while (pid := lock.holder(folder.lock)) is not None and time.monotonic() < deadline_s:
         if pid and not asked:

@@ -1,4 +1,7 @@
-"""Keys that are made for one run of the tests and belong to nobody."""
+"""What all unit tests share: keys that belong to nobody, and property tests without a clock.
+
+How long an example takes says how busy the machine is, never whether the property holds.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 LEAF = """basicConstraints=critical,CA:FALSE
 keyUsage=critical,digitalSignature
