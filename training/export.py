@@ -17,7 +17,10 @@ from training import motifs, palette
 from training.model import TILE_PX, scheduler
 from training.vocabulary import write
 
-WEIGHTS_BYTES_MAX = 12_000_000
+WEIGHTS_BYTES_MAX = 24_000_000
+SIZE_MULTIPLE_PX = 32
+"""A tile of TILE_PX wraps exactly. Of other sizes the deepest grids, a few places wide, may not:
+they hold no strokes, and the seam gate sees no difference (docs/model-card.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +39,8 @@ class Card:
     """What our loader and the console read beside the diffusers files (heddle.json)."""
 
     name: str = "swatch"
-    version: str = "0.1.0"
-    steps: int = 16
+    version: str = "0.2.0"
+    steps: int = 8
     guidance: float = 4.0
 
 
@@ -64,6 +67,7 @@ def export(parts: Parts, folder: Path, card: Card) -> int:
         "name": card.name,
         "version": card.version,
         "tile_px": TILE_PX,
+        "size_multiple_px": SIZE_MULTIPLE_PX,
         "steps": card.steps,
         "guidance": card.guidance,
         "motifs": list(motifs.NAMES),
