@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from PIL import Image
 from torch import Tensor
 
 from postproc.lattice import LATTICES, STRAIGHT, Lattice, wrap_pad
+from postproc.palette import map_to_inks
+from postproc.plates import enlarge, separate
 from postproc.seams import seam_figures
 from postproc.upscale import by_network, lanczos
 from schemas.errors import Unusable
@@ -39,6 +41,7 @@ TEXTURES = ("brick", "grass", "gravel")
 """What scikit-image's wheel ships: three photographs in grey, 512 px, public domain."""
 EDGE_SHARE = 0.02
 """Of all pixels: the steepest of the truth, and what is within two pixels, count as its edges."""
+COLOURS_MAX = 12
 _MARGIN_PX = 32
 _SHOWN_PX = 56
 _GAP_PX = 4
@@ -52,6 +55,14 @@ class Case:
     lattice: Lattice
     small: Bytes
     large: Bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one way made of a case, and the CPU seconds it took."""
+
+    made: Bytes
+    cpu_s: float
 
 
 def compare(
@@ -69,15 +80,17 @@ def compare(
     for kind in KINDS:
         rows = []
         for case in _held_out(kind, paint, tiles):
-            rows.append(measure(case, network))
+            made = answers(case, network)
+            rows.append(measure(case, made) | plates_wrong(case, made))
             if len(rows) == 1:
-                shown.append(strip(case, network))
+                shown.append(strip(case, made))
         figures[kind] = _means(rows)
         LOG.info("%s: %s", kind, figures[kind])
     figures["photographs"] = {}
     for case in photographed(photographs):
-        figures["photographs"][case.name] = measure(case, network)
-        shown.append(strip(case, network))
+        made = answers(case, network)
+        figures["photographs"][case.name] = _means([measure(case, made)])
+        shown.append(strip(case, made))
     if picture is not None:
         Image.fromarray(np.concatenate(shown)).save(picture, optimize=True)
     return figures
@@ -123,30 +136,41 @@ def case_of(name: str, photograph: Bytes) -> Case:
     return Case(name=name, lattice=STRAIGHT, small=small, large=large)
 
 
-def measure(case: Case, network: Path) -> Row:
-    """The answers of both ways for one tile; `seam` figures are 1 where the gate passed."""
+def answers(case: Case, network: Path) -> dict[str, Answer]:
+    """The tile enlarged both ways, each with its own cloth around it."""
+    height_px, width_px = case.large.shape[:2]
+    began = time.process_time()
+    plain = lanczos(case.small, case.lattice, width_px=width_px, height_px=height_px)
+    between = time.process_time()
+    networked = by_network(case.small, case.lattice, network=network, margin_px=_MARGIN_PX)
+    return {
+        "lanczos": Answer(made=plain, cpu_s=between - began),
+        "network": Answer(made=networked, cpu_s=time.process_time() - between),
+    }
+
+
+def measure(case: Case, answered: Mapping[str, Answer]) -> Row:
+    """Both ways beside the truth; `seam_pass` is 1 where the gate passed."""
     row: Row = {}
-    for way, enlarge in _ways(network).items():
-        began = time.process_time()
-        made = enlarge(case)
-        row[f"{way}_cpu_s"] = time.process_time() - began
-        row[f"{way}_psnr_db"] = psnr_db(made, case.large)
-        row[f"{way}_edges"] = sharpness(made, case.large, case.lattice)
-        row[f"{way}_seam_pass"] = _passes(made, case.lattice)
+    for way, answer in answered.items():
+        row[f"{way}_cpu_s"] = answer.cpu_s
+        row[f"{way}_psnr_db"] = psnr_db(answer.made, case.large)
+        row[f"{way}_edges"] = sharpness(answer.made, case.large, case.lattice)
+        row[f"{way}_seam_pass"] = _passes(answer.made, case.lattice)
     row["truth_seam_pass"] = _passes(case.large, case.lattice)
     row["network_nearer"] = float(row["network_psnr_db"] > row["lanczos_psnr_db"])
     return row
 
 
-def _ways(network: Path) -> dict[str, Callable[[Case], Bytes]]:
-    def by_lanczos(case: Case) -> Bytes:
-        height_px, width_px = case.large.shape[:2]
-        return lanczos(case.small, case.lattice, width_px=width_px, height_px=height_px)
-
-    def networked(case: Case) -> Bytes:
-        return by_network(case.small, case.lattice, network=network, margin_px=_MARGIN_PX)
-
-    return {"lanczos": by_lanczos, "network": networked}
+def plates_wrong(case: Case, answered: Mapping[str, Answer]) -> Row:
+    """Of all pixels, the share whose plate is another than the truth's: what recipes make of it."""
+    separation = separate(case.small, case.lattice, colours_max=COLOURS_MAX)
+    wanted = map_to_inks(case.large, separation.palette)
+    row: Row = {}
+    for way, answer in answered.items():
+        plates = enlarge(separation, answer.made, case.lattice)
+        row[f"{way}_plates_wrong"] = float((plates != wanted).mean())
+    return row
 
 
 def psnr_db(made: Bytes, truth: Bytes) -> float:
@@ -196,20 +220,18 @@ def _means(rows: Sequence[Row]) -> Row:
     return {name: round(float(np.mean([row[name] for row in rows])), 4) for name in rows[0]}
 
 
-def strip(case: Case, network: Path) -> Bytes:
+def strip(case: Case, answered: Mapping[str, Answer]) -> Bytes:
     """The liveliest corner four times: the tile's own pixels, Lanczos, the network, the truth."""
     top, left = _liveliest(case)
-    made = [
-        np.repeat(np.repeat(case.small, SCALE, axis=0), SCALE, axis=1),
-        *(enlarge(case) for enlarge in _ways(network).values()),
-        case.large,
-    ]
+    cells = [np.repeat(np.repeat(case.small, SCALE, axis=0), SCALE, axis=1)]
+    cells += [answer.made for answer in answered.values()]
+    cells.append(case.large)
     side = SCALE * _SHOWN_PX
     gap = np.full((side, _GAP_PX, 3), 255, dtype=np.uint8)
-    cells: list[Bytes] = []
-    for one in made:
-        cells += [one[SCALE * top :, SCALE * left :][:side, :side], gap]
-    row = np.concatenate(cells[:-1], axis=1)
+    shown: list[Bytes] = []
+    for cell in cells:
+        shown += [cell[SCALE * top :, SCALE * left :][:side, :side], gap]
+    row = np.concatenate(shown[:-1], axis=1)
     return np.pad(row, ((0, _GAP_PX), (0, 0), (0, 0)), constant_values=255)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from postproc.lattice import HALF_DROP, STRAIGHT
+from postproc.lattice import HALF_DROP, STRAIGHT, Lattice
 from schemas.errors import Unusable
 from training import superres_compare
 from training.__main__ import main
-from training.superres_compare import TEXTURES, case_of, measure, psnr_db, sharpness
+from training.superres_compare import TEXTURES, answers, case_of, measure, psnr_db, sharpness
 from training.superres_net import Compact, plant, write_onnx
 
 
@@ -44,7 +44,7 @@ def test_psnr_is_the_textbook_figure() -> None:
 
 @pytest.mark.parametrize("lattice", [STRAIGHT, HALF_DROP], ids=lambda lattice: lattice.name)
 def test_sharpness_is_the_edge_width_and_knows_no_contrast(
-    lattice: superres_compare.Lattice,
+    lattice: Lattice,
 ) -> None:
     """An edge that takes four pixels instead of two is half as sharp, pale or dark."""
     truth, broad = bars(2), bars(4)
@@ -67,7 +67,7 @@ def test_a_mirrored_photograph_repeats(network: Path) -> None:
     case = case_of("noise", noise)
     assert case.large.shape == (136, 136, 3)
     assert case.small.shape == (34, 34, 3)
-    row = measure(case, network)
+    row = measure(case, answers(case, network))
     assert row["truth_seam_pass"] == 1.0
     assert row["lanczos_psnr_db"] < 40
 
@@ -101,4 +101,5 @@ def test_the_command_writes_figures_and_a_picture(network: Path, tmp_path: Path)
             assert 10 < row[f"{way}_psnr_db"] < 99
             assert 0 < row[f"{way}_edges"] < 2
             assert row[f"{way}_seam_pass"] in {0.0, 1.0}
-    assert Image.open(picture).height == 4 * (4 * superres_compare._SHOWN_PX + 4)
+    with Image.open(picture) as strips:
+        assert strips.height == 4 * (4 * superres_compare._SHOWN_PX + 4)
