@@ -7,6 +7,8 @@ Never answers with anything a request or a tenant said.
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +22,8 @@ from schemas.metrics import METRICS, POLL_AGE, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+log = logging.getLogger("heddle.ops")
 
 LIVE_AGE_S_MAX: Final = 60.0
 """Longer than the longest bounded wait of a turn."""
@@ -113,6 +117,12 @@ class OpsServer(ThreadingHTTPServer):
 
     daemon_threads = True
     ops: Ops
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever asked and went away is no news; anything else is one line, without its words."""
+        kind = sys.exc_info()[0] or Exception
+        if not issubclass(kind, ConnectionError | TimeoutError):
+            log.error("answering failed", extra={"kind": kind.__name__})
 
 
 class Answers(BaseHTTPRequestHandler):
