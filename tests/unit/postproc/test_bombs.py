@@ -21,6 +21,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from postproc.brought import bring
 from postproc.by_hand import check_file, finish_picture
 from postproc.decode import PIXELS_MAX_DEFAULT, decode_picture
 from postproc.finish import Order, repeat_of
@@ -117,12 +118,19 @@ BAD_RASTERS: dict[str, tuple[Callable[[], bytes], str]] = {
 
 @pytest.mark.parametrize("name", BAD_RASTERS)
 def test_bad_rasters_are_refused(name: str) -> None:
-    """Colour modes, sizes and lies in headers: the limit says what would have been right."""
+    """Colour modes, sizes and lies in headers: the limit says what would have been right.
+
+    By hand none of them is finished either.
+    """
     make, limit = BAD_RASTERS[name]
     with pytest.raises(Rejected) as caught:
-        check_file(make(), STRAIGHT, name="art")
+        decode_picture(make(), field="art")
     assert caught.value.field == "art"
     assert caught.value.limit.startswith(limit)
+    with pytest.raises(Rejected) as by_hand:
+        bring(make(), field="art")
+    assert by_hand.value.field == "art"
+    assert by_hand.value.limit
 
 
 def test_text_that_unfolds_is_not_unfolded() -> None:
