@@ -137,7 +137,8 @@ tests() {
     HEDDLE_TEST_DOCKER=1 .venv/bin/python -m pytest tests/docker/test_images.py
     parts
     observe
-    cold_start
+    # Figures, not a judgement: a slow machine fails nothing here.
+    cold_start || echo "cold starts: not every stage was ready in time"
     secured
 }
 

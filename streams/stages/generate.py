@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 from inference.engine import Engine, Tile
 from schemas import metrics
 from schemas.errors import Busy, HeddleError, Rejected, Undecodable
+from schemas.names import STOPPED
 from schemas.records import PatternRouted
 from streams.lanes.openings import BoardLimits
 from streams.loop.stage import Ending
@@ -145,6 +146,11 @@ class GenerateStage:
     def asides(self, *, last: bool = False) -> Sequence[Output]:
         """Usage whose interval is complete; the running one too where it is the last."""
         done = self._parts.usage.end() if last else self._parts.usage.take()
+        for event in done:
+            # An earlier life is told by the same way; its time was not this process's.
+            if event.state != STOPPED:
+                spent_s = event.duration_us / 1e6
+                self._parts.ops.count(metrics.MACHINE_TIME, STAGE, event.state, by=spent_s)
         return [self._parts.events.output(event) for event in done]
 
     def failure(self, message: Message, refused: Rejected, *, attempts: int) -> Output | None:

@@ -11,6 +11,7 @@ import pytest
 from heddle.__main__ import _parser
 from heddle.pages import PAGE, page
 from heddle.settings import SETTINGS
+from schemas import metrics
 
 HOUSE = Path(__file__).parents[2]
 PAGES = sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").glob("*.md"), HOUSE / "client/README.md"])
@@ -84,3 +85,11 @@ def test_every_command_has_an_example() -> None:
     for name, command in commands().items():
         assert "example:" in (command.epilog or ""), name
         assert f"heddle {name}" in (command.epilog or ""), name
+
+
+def test_every_metric_is_told_by_somebody() -> None:
+    """A metric that stands in docs/metrics.md is set or counted somewhere outside its table."""
+    names = [name for name, one in vars(metrics).items() if isinstance(one, metrics.Metric)]
+    rooms = ("streams", "heddle", "analytics", "inference")
+    text = "".join(path.read_text() for room in rooms for path in (HOUSE / room).rglob("*.py"))
+    assert [name for name in names if not re.search(rf"metrics\.{name}\b", text)] == []

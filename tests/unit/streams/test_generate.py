@@ -118,7 +118,7 @@ def tile_of(ending: Ending) -> TileGenerated:
 
 def test_the_last_usage_is_told_at_the_end(build: Callable[[StandIn], House]) -> None:
     """Time since the last whole interval waits while the worker goes on, and is told by the last
-    asides of a drain: a worker that stops cleanly leaves no time unbooked."""
+    asides of a drain: a worker that stops cleanly leaves no time unbooked. /metrics has it all."""
     house = build(StandIn(step_ms=1))
     house.submit(1)
     made = tile_of(house.ended(1)[0])
@@ -128,6 +128,11 @@ def test_the_last_usage_is_told_at_the_end(build: Callable[[StandIn], House]) ->
     told = [EVENTS.codec.decode(output.value, UsageMeasured) for output in [*whole, *last]]
     parts = [part for event in told for one in event.forwards for part in one.parts]
     assert sum(part.duration_us for part in parts) == made.gpu_us
+    shown = [
+        one for one in house.ops.text().decode().splitlines() if "machine_seconds_total{" in one
+    ]
+    spent_s = sum(event.duration_us for event in told) / 1e6
+    assert sum(float(one.rpartition(" ")[2]) for one in shown) == pytest.approx(spent_s)
 
 
 def test_a_bad_tile_is_made_again_as_a_row(build: Callable[[StandIn], House]) -> None:
