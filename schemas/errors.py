@@ -10,8 +10,9 @@
     └── Unusable         this process cannot start or go on: setting, port, disk, missing part
         └── MissingPart  something that has to be installed; names the command for it
 
-A stage answers with the first three and no others. `Unusable` is for people at a terminal and for
-a supervisor: it carries the exit code of the process.
+A stage answers about a record with the first three and no others. `Unusable` is for people at a
+terminal and for a supervisor: it carries the exit code of the process, and a stage that meets it in
+the middle of a record ends and leaves the record unfinished.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Ending:
     place: Place
     outputs: tuple[Output, ...] = ()
     error: Exception | None = None
-    """Rejected, Transient, or anything else for the unexpected."""
+    """Rejected, Transient, Unusable (the worker ends, the record waits), or anything unexpected."""
     outcome: str = "done"
     """For counting: done, or repeated when the shelf had it already."""
 
@@ -94,7 +94,7 @@ class Work(Protocol):
         """Get ready for the first record. Raises Unusable."""
 
     def __call__(self, message: Message) -> Sequence[Output]:
-        """Do it. Raises Rejected, Transient; anything else counts as unexpected."""
+        """Do it. Raises Rejected, Transient, Unusable; anything else counts as unexpected."""
 
     def failure(self, message: Message, refused: Rejected, *, attempts: int) -> Output | None:
         """The PatternFailed of a refused record; None where no request id can be read."""
