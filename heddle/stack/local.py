@@ -141,7 +141,7 @@ def _plan(
     facts = StackFacts(
         run_id=uuid.uuid4().hex,
         ports=ports_by_name,
-        addresses=processes.addresses(ports_by_name, folder),
+        addresses=processes.addresses(ports_by_name, folder, partitions=options.partitions),
         note=note,
     )
     return facts, processes.local_processes(folder, options, ports_by_name, base=environ)

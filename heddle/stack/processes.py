@@ -103,11 +103,14 @@ def choose_ports(options: StackOptions, previous: Mapping[str, int]) -> dict[str
     return {**fresh, **kept, **options.ports}
 
 
-def addresses(ports_by_name: Mapping[str, int], folder: StackFolder) -> dict[str, str]:
+def addresses(
+    ports_by_name: Mapping[str, int], folder: StackFolder, *, partitions: int
+) -> dict[str, str]:
     """What a client of the stack needs, by setting name. No passwords, but where they lie."""
     at = {name: f"http://{ports.LOOPBACK}:{port}" for name, port in ports_by_name.items()}
     return {
         "HEDDLE_BOOTSTRAP": f"{ports.LOOPBACK}:{ports_by_name['kafka']}",
+        "HEDDLE_PARTITIONS": str(partitions),
         "HEDDLE_STACK": str(folder.root),
         "HEDDLE_ASSETS": folder.assets.as_uri(),
         "HEDDLE_SCHEMA_URL": at["schema"],
@@ -125,8 +128,7 @@ def stage_environment(
     folder.secret_file(WRITER_PASSWORD)
     folder.secret_file(READER_PASSWORD)
     return {
-        **addresses(ports_by_name, folder),
-        "HEDDLE_PARTITIONS": str(partitions),
+        **addresses(ports_by_name, folder, partitions=partitions),
         "HEDDLE_SCHEMA_PORT": str(ports_by_name["schema"]),
         "HEDDLE_LEDGER_PORT": str(ports_by_name["ledger"]),
         "HEDDLE_LIVE_PORT": str(ports_by_name["live"]),

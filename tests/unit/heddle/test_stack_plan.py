@@ -152,3 +152,16 @@ def _made(root: Path) -> StackFolder:
     folder = StackFolder(root=root)
     folder.make()
     return folder
+
+
+def test_commands_are_told_what_the_stages_are_told(tmp_path: Path) -> None:
+    """Whatever a command needs to agree on with the stages is in `stack.json`: the count of
+    partitions too, so that `heddle topics check` finds no difference in a stack of few."""
+    folder = StackFolder(root=tmp_path)
+    folder.make()
+    names = ("kafka", "kafka_controller", *processes.SERVICES, *processes.STAGES)
+    ports_by_name = dict(zip(names, range(30_001, 30_020), strict=False))
+    told = processes.addresses(ports_by_name, folder, partitions=4)
+    stages = processes.stage_environment(ports_by_name, folder, partitions=4)
+    assert told["HEDDLE_PARTITIONS"] == "4"
+    assert {name: stages[name] for name in told} == told
