@@ -42,6 +42,7 @@ PDF_ERROR_UM_MAX: Final = 0.1
 """Four decimals of a point are 0.04 um on each side."""
 TRAP_SHARE_MIN: Final = 0.5
 """Of the trap asked for; whole pixels may cost up to a half of it, and less is no trap."""
+WHOLE_PX_OFF_MAX: Final = 0.05
 _UM_PER_MM: Final = 1000
 
 
@@ -166,15 +167,22 @@ def trap_figures(work: Work, step: Step) -> list[Figure]:
     if trap_mm <= 0:
         return []
     size = work.sized()
-    reach_mm = math.floor(_trap_px(work, trap_mm)) * size.width_um / size.width_px / _UM_PER_MM
+    reach_px = math.floor(_trap_px(work, trap_mm))
+    reach_mm = reach_px * size.width_um / size.width_px / _UM_PER_MM
     if len(work.separated()[0].palette.inks) == 1:
         return [reported("trap", reach_mm, unit="mm")]
     return [at_least("trap", reach_mm, TRAP_SHARE_MIN * trap_mm, unit="mm")]
 
 
 def _trap_px(work: Work, trap_mm: float) -> float:
+    """The trap in pixels; a whole number where it is nearly one.
+
+    0.2 mm at 640 px for 64.135 mm is 1.996 px, and a disc of that reaches one pixel only.
+    """
     size = work.sized()
-    return trap_mm * _UM_PER_MM * size.width_px / size.width_um
+    trap_px = trap_mm * _UM_PER_MM * size.width_px / size.width_um
+    whole_px = round(trap_px)
+    return float(whole_px) if abs(trap_px - whole_px) <= WHOLE_PX_OFF_MAX else trap_px
 
 
 def _laid(work: Work, step: Step, unit: Unit) -> Separations:

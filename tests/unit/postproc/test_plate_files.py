@@ -152,6 +152,14 @@ def test_a_trap_finer_than_a_pixel_is_no_trap(periodic: Any) -> None:
     assert failed(done) == {"plates trap", "separations trap", "spot trap"}
 
 
+def test_a_trap_of_nearly_whole_pixels_is_whole(periodic: Any) -> None:
+    """32.04 mm are 320 px of 0.100125 mm: a trap of 0.2 mm is still two pixels, not one."""
+    done = made(periodic, trap=0.2, side_um=32_040)
+    assert all(artefact.width_px == 320 for artefact in done.artefacts if artefact.width_px > 0)
+    traps = [figure.figure for figure in done.figures if figure.name == "trap"]
+    assert traps == pytest.approx([0.20025] * 3)
+
+
 def test_a_pdf_is_judged_by_what_it_holds(periodic: Any) -> None:
     """A plate moved by a millimetre inside the file shows: the file is read, not the intention."""
     data = data_of(made(periodic, trap=0), "spot")
