@@ -34,6 +34,8 @@ _OURS: Final = (vendor.ProgrammingError, vendor.DataError, vendor.NotSupportedEr
 """Raised by the driver itself, before anything is sent."""
 _LOCKED_OUT: Final = frozenset({192, 193, 194, 195, 516})
 _FULL_DISK: Final = 243
+_NO_SPACE: Final = ("No space left on device", "errno: 28")
+"""The same, noticed in the middle of a write: the engine has other codes for that."""
 
 
 for _frames in ("np", "pd", "pd_time_test", "arrow", "pl"):
@@ -158,8 +160,12 @@ def translated(error: Exception, address: Address) -> Exception:
         return Unusable(
             f"the ledger at {address.url} does not know user {address.user} with this password"
         )
-    if code == _FULL_DISK:
-        return Transient(f"the ledger's disk is full: {text}", delay_ms=5_000)
+    if code == _FULL_DISK or any(mark in str(error) for mark in _NO_SPACE):
+        return Transient(
+            "the ledger's disk is full: free some space there and recording goes on by itself, "
+            f"nothing that was recorded is lost ({text})",
+            delay_ms=5_000,
+        )
     if code in _PASSING or (code is None and isinstance(error, vendor.OperationalError | OSError)):
         return Transient(f"the ledger at {address.url} did not answer: {text}", delay_ms=500)
     if isinstance(error, _OURS):

@@ -127,6 +127,12 @@ class Engine:
             # Keeps the engine open between questions: it closes with its last handle.
             self._keeper = self._connected()
             _write_stamp(folder, self.version)
+        except OSError as error:
+            os.close(self._lock)
+            raise Unusable(
+                f"the ledger's folder {folder} cannot be written: {error.strerror}; make room or "
+                "give the rights, then start again: nothing that was recorded is lost"
+            ) from None
         except BaseException:
             os.close(self._lock)
             raise

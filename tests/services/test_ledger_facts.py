@@ -30,6 +30,7 @@ from tests.services.ledger_lives import (
     write,
     writer,
 )
+from tests.services.ledger_rest import check_rest, machine_us
 from tests.unit.analytics import events
 from tests.unit.analytics.events import T0, at, pattern
 
@@ -262,12 +263,14 @@ def test_random_lives_add_up_to_their_facts(ledger: Ledger, sink: Sink, data: An
     stream += data.draw(st.lists(st.sampled_from(stream), max_size=6))
     stream = data.draw(st.permutations(stream))
     cut = data.draw(st.integers(1, len(stream)))
+    before = machine_us(ledger)
     write(sink, stream[:cut], topic=name)
     write(sink, stream[cut:] or stream[:1], cut, topic=name)
     refresh(ledger)
     check_patterns(ledger, name, lives)
     check_costs(ledger, name, lives)
     check_live(ledger, name)
+    check_rest(ledger, name, lives, before)
 
 
 def check_patterns(ledger: Ledger, name: str, lives: list[Any]) -> None:
