@@ -75,7 +75,20 @@ class Handle:
             result.close()
 
     def insert(self, sql: str, *, form: str, blocks: Iterator[bytes]) -> tuple[int, int]:
-        """Feed data to `INSERT INTO t (columns)`; all of it or nothing. Returns rows and bytes."""
+        """Feed data to `INSERT INTO t (columns)`; all of it or nothing. Returns rows and bytes.
+
+        Raises Fault; also where another insert failed meanwhile and nobody can tell which.
+        """
+        failed = self._failed_inserts()
+        rows, size_bytes = self._streamed(sql, form, blocks)
+        # The engine answers as if all were written when the disk is full or a view behind the table
+        # fails (chDB 4.4, engine 26.9): it only counts that. An insert may be offered again, one
+        # that is wrongly acknowledged is lost.
+        if self._failed_inserts() != failed:
+            raise self._last_fault()
+        return rows, size_bytes
+
+    def _streamed(self, sql: str, form: str, blocks: Iterator[bytes]) -> tuple[int, int]:
         try:
             inserter = self._connection.send_insert(sql, form)
         except Exception as error:  # noqa: BLE001 - as above.
@@ -93,6 +106,19 @@ class Handle:
         finally:
             inserter.close()
         return result.rows_written, result.bytes_written
+
+    def _failed_inserts(self) -> str:
+        return self.texts("SELECT sum(value) FROM system.events WHERE event = 'FailedInsertQuery'")[
+            0
+        ][0]
+
+    def _last_fault(self) -> Fault:
+        rows = self.texts(
+            "SELECT code, name, last_error_message FROM system.errors"
+            " ORDER BY last_error_time DESC, code = 243 DESC LIMIT 1"
+        )
+        code, name, message = rows[0] if rows else ("1002", "UNKNOWN_EXCEPTION", "")
+        return Fault(f"an insert failed: {message[:1000]}", code=int(code), name=name, status=500)
 
     def set(self, settings: Mapping[str, str | int]) -> None:
         """Settings for the rest of this handle's life."""
