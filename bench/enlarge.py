@@ -25,7 +25,6 @@ def main() -> None:
     threads = parser.parse_args().threads
     scale = check_network(SHIPPED)
     tile = half_drop_tile()
-    measure("open the network", partial(check_network, SHIPPED), rounds=1)
     for side_px, rounds in ((TILE_PX, 3), (LARGE_PX // scale, 1)):
         small = np.ascontiguousarray(np.tile(tile, (7, 7, 1))[:side_px, :side_px])
         side = scale * side_px
