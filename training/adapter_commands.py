@@ -44,7 +44,8 @@ def add(commands: Any) -> None:
         command.add_argument("--steps", type=int, default=400)
         command.add_argument("--rank", type=int, default=0, help="0: what fits into 2 MB")
         command.add_argument("--threads", type=int, default=0, help="0: torch decides")
-    commands.add_parser("style-probe", help="train the probe that adapters are judged with")
+    probe = commands.add_parser("style-probe", help="train the probe that judges adapters")
+    probe.add_argument("--threads", type=int, default=0, help="0: torch decides")
 
 
 def run(given: argparse.Namespace) -> int:

@@ -39,7 +39,7 @@ class Plan:
     """How much to look at: `swatches` are rendered once in every style, `held_out` afterwards."""
 
     swatches: int = 384
-    steps: int = 320
+    steps: int = 900
     batch: int = 24
     rate: float = 3e-3
     held_out: int = 160
@@ -79,18 +79,15 @@ def renders(generator: torch.Generator, count: int) -> Tensor:
     Bytes, because all of them are kept.
     """
     swatches = [visible_swatch(generator, place) for place in range(count)]
-    rows = []
-    for name in NAMES:
-        tiles = [
-            functional.interpolate(
-                styles.draw(name, swatches[start : start + 16]),
-                size=(SIDE_PX, SIDE_PX),
-                mode="area",
-            )
-            for start in range(0, count, 16)
-        ]
-        rows.append((torch.cat(tiles) * 255).round().byte())
-    return torch.stack(rows)
+    rows: list[list[Tensor]] = [[] for _ in NAMES]
+    for start in range(0, count, 16):
+        some = swatches[start : start + 16]
+        plain = styles.draw("plain", some)
+        for row, name in zip(rows, NAMES, strict=True):
+            made = styles.finished(name, plain, some)
+            small = functional.interpolate(made, size=(SIDE_PX, SIDE_PX), mode="area")
+            row.append((small * 255).round().byte())
+    return torch.stack([torch.cat(row) for row in rows])
 
 
 def visible_swatch(generator: torch.Generator, place: int) -> render.Swatch:

@@ -21,7 +21,6 @@ _DARK_MAX = 0.3
 """Grounds of at most this luminance are dark: dark ink would not show on them."""
 _LUMINANCE = (0.2126, 0.7152, 0.0722)
 _LINE_PX = 2
-_FALL_PX = 7
 
 
 def draw(style: str, swatches: Sequence[render.Swatch], size_px: int = TILE_PX) -> Tensor:
@@ -29,7 +28,11 @@ def draw(style: str, swatches: Sequence[render.Swatch], size_px: int = TILE_PX) 
 
     Raises KeyError for a style that is none of STYLES.
     """
-    tiles = render.render(list(swatches), size_px)
+    return finished(style, render.render(list(swatches), size_px), swatches)
+
+
+def finished(style: str, tiles: Tensor, swatches: Sequence[render.Swatch]) -> Tensor:
+    """Plain tiles (B, 3, H, W) of the swatches, in the style; as `draw`."""
     if style == "plain":
         return tiles
     finish = STYLES[style]
@@ -42,7 +45,7 @@ def draw(style: str, swatches: Sequence[render.Swatch], size_px: int = TILE_PX) 
 
 
 def shows(swatch: render.Swatch) -> bool:
-    """Whether every style can be seen on the swatch: no ink of it is a line's or a shadow's own."""
+    """Whether every style can be seen on the swatch: no ink of it is the keyline's own."""
     inks = {swatch.ground, *swatch.inks}
     dark = bool(_luminance(_colour(swatch.ground)) <= _DARK_MAX)
     # In one vat, colours of one lightness become one.
@@ -53,12 +56,13 @@ def shows(swatch: render.Swatch) -> bool:
 def indigo(tiles: Tensor, swatches: Sequence[render.Swatch]) -> Tensor:
     """Dyed in one vat: every colour becomes navy, sky or white, or between, by its lightness."""
     del swatches
-    light = _luminance(tiles)
-    low, high = light.amin((-1, -2), keepdim=True), light.amax((-1, -2), keepdim=True)
-    share = (light - low) / (high - low).clamp(min=0.05)
-    navy, sky, white = (_colour(name) for name in ("navy", "sky", "white"))
-    deep = torch.lerp(navy, sky, (share * 2).clamp(0, 1))
-    return torch.lerp(deep, white, (share * 2 - 1).clamp(0, 1))
+    return _dyed(tiles, ("navy", "sky", "white"))
+
+
+def ember(tiles: Tensor, swatches: Sequence[render.Swatch]) -> Tensor:
+    """Burnt earth: every colour becomes brown, orange or cream, or between, by its lightness."""
+    del swatches
+    return _dyed(tiles, ("brown", "orange", "cream"))
 
 
 def keyline(tiles: Tensor, swatches: Sequence[render.Swatch]) -> Tensor:
@@ -73,21 +77,10 @@ def keyline(tiles: Tensor, swatches: Sequence[render.Swatch]) -> Tensor:
     return torch.lerp(tiles, _against(swatches, "black", "cream"), line)
 
 
-def shadow(tiles: Tensor, swatches: Sequence[render.Swatch]) -> Tensor:
-    """Everything but the ground throws a hard shadow, down and to the right; black or white."""
-    lattice, fall_px = swatches[0].lattice, _px(_FALL_PX, tiles)
-    apart = (tiles - _grounds(swatches)).square().sum(1, keepdim=True).sqrt()
-    shape = _soft((apart > 0.125).to(tiles.dtype), lattice)
-    height_px, width_px = tiles.shape[-2:]
-    # The shape as it lies `fall_px` up and to the left of every pixel.
-    fallen = around(shape, lattice, fall_px)[..., :height_px, :width_px]
-    return torch.lerp(tiles, _against(swatches, "black", "white"), fallen * (1 - shape))
-
-
 STYLES: dict[str, Callable[[Tensor, Sequence[render.Swatch]], Tensor]] = {
     "indigo": indigo,
+    "ember": ember,
     "keyline": keyline,
-    "shadow": shadow,
 }
 """Each takes tiles (B, 3, H, W) of one lattice and their swatches."""
 
@@ -103,6 +96,16 @@ def around(tiles: Tensor, lattice: Lattice, margin_px: int) -> Tensor:
     rows = beside(tiles, right)
     other = beside(below, right_neighbour(below, lattice))
     return torch.cat([other[..., -margin_px:, :], rows, other[..., :margin_px, :]], -2)
+
+
+def _dyed(tiles: Tensor, names: tuple[str, str, str]) -> Tensor:
+    """Deep, middle and light by each tile's own range of lightness."""
+    light = _luminance(tiles)
+    low, high = light.amin((-1, -2), keepdim=True), light.amax((-1, -2), keepdim=True)
+    share = (light - low) / (high - low).clamp(min=0.05)
+    deep, middle, pale = (_colour(name) for name in names)
+    lower = torch.lerp(deep, middle, (share * 2).clamp(0, 1))
+    return torch.lerp(lower, pale, (share * 2 - 1).clamp(0, 1))
 
 
 def _soft(share: Tensor, lattice: Lattice) -> Tensor:
@@ -124,11 +127,8 @@ def _colour(name: str) -> Tensor:
     return torch.tensor(palette.COLOURS[name])[:, None, None] / 255.0
 
 
-def _grounds(swatches: Sequence[render.Swatch]) -> Tensor:
-    return torch.stack([_colour(one.ground) for one in swatches])
-
-
 def _against(swatches: Sequence[render.Swatch], on_light: str, on_dark: str) -> Tensor:
     """The ink that shows on each swatch's ground, (B, 3, 1, 1)."""
-    dark = _luminance(_grounds(swatches)) <= _DARK_MAX
+    grounds = torch.stack([_colour(one.ground) for one in swatches])
+    dark = _luminance(grounds) <= _DARK_MAX
     return torch.where(dark, _colour(on_dark), _colour(on_light))

@@ -79,7 +79,7 @@ def test_dark_grounds_take_light_lines() -> None:
 
 
 def test_the_judge_looks_at_swatches_on_which_every_style_shows() -> None:
-    """No tiny shapes, no shadow of a shape's own colour, and lightness that a vat can tell."""
+    """No tiny shapes, no line of a shape's own colour, and lightness that a vat can tell."""
     generator = torch.Generator().manual_seed(1)
     for place in range(40):
         one = style_probe.visible_swatch(generator, place)
