@@ -48,7 +48,9 @@ class Plan:
     """How long to train; progress is the greater of steps and wall time spent.
 
     `rank` 0 takes the largest of RANKS whose file keeps within BYTES_MAX. `plain_share` is the part
-    of steps in which no caption is said, as the model itself was trained.
+    of rows in which no caption is said, as the model itself was trained. `nearest` rolls every
+    tile to lie nearest to its noise (`training.phase`), for models that were trained so; for
+    others tiles are rolled by chance.
     """
 
     steps: int = 400
@@ -56,6 +58,7 @@ class Plan:
     rate: float = 2e-3
     rank: int = 0
     plain_share: float = 0.1
+    nearest: bool = False
     seed: int = 5
     wall_s_max: float = 240.0
 
@@ -170,8 +173,7 @@ class _Run:
             key=lambda place: list(Lattice).index(self.lattices[place]),
         )
         self.wrap.use([self.lattices[place] for place in picked])
-        offsets = [self.dice.randrange(len(_OFFSETS_PX)) for _ in picked]
-        clean = self.latents[picked, offsets]
+        clean = torch.stack([self._rolled(place) for place in picked])
         said = [0 if self.dice.random() < self.plan.plain_share else place + 1 for place in picked]
         value = self._loss(clean, [self.lattices[place] for place in picked], self.words[said])
         self.optimiser.zero_grad(set_to_none=True)
@@ -180,13 +182,20 @@ class _Run:
         self.optimiser.step()
         return float(value.detach())
 
+    def _rolled(self, place: int) -> Tensor:
+        """The tile's latents, moved over the endless cloth by a chance that keeps its repeat."""
+        latents = self.latents[place, self.dice.randrange(len(_OFFSETS_PX))]
+        right, down = (self.dice.randrange(latents.shape[-1]) for _ in range(2))
+        return _moved(latents, self.lattices[place], right, down)
+
     def _loss(self, clean: Tensor, lattices: Sequence[Lattice], words: Tensor) -> Tensor:
         """Mean squared error of v; noise, places and timesteps as the model itself had them."""
         rows = len(clean)
         noise = torch.randn(clean.shape, generator=self.generator)
-        runs = [lattices.count(lattice) for lattice in Lattice]
-        pairs = zip(clean.split(runs), noise.split(runs), Lattice, strict=True)
-        clean = torch.cat([meet(*pair) for pair in pairs if len(pair[0])])
+        if self.plan.nearest:
+            runs = [lattices.count(lattice) for lattice in Lattice]
+            pairs = zip(clean.split(runs), noise.split(runs), Lattice, strict=True)
+            clean = torch.cat([meet(*pair) for pair in pairs if len(pair[0])])
         slices = torch.arange(rows) + torch.rand(rows, generator=self.generator)
         share = (slices / rows) ** (2 / 3)
         steps = (share * len(self.alphas)).long().clamp(max=len(self.alphas) - 1)

@@ -1,4 +1,7 @@
-"""The shipped model, as it lies in the repository: it loads, it wraps, it draws what it is told."""
+"""The shipped model, as it lies in the repository: it loads, it wraps, it draws what it is told.
+
+And what it was not meant to be told: any words give a picture or an error that names the limit.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,14 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
+from client.wishes import repeat_mm, wish
 from inference.build import BUILT_IN_FOLDER, LoomSettings, build_engine
 from inference.engine import LATTICES, Ended, Engine, Pixels, Row, Tile
 from inference.seamless import make_seamless
 from inference.whole import run
+from postproc.gates import tile_gates
+from postproc.lattice import parse_lattice
+from schemas.errors import Rejected
 
 pytestmark = pytest.mark.skipif(
     not (BUILT_IN_FOLDER / "swatch" / "model_index.json").is_file(),
@@ -120,6 +127,65 @@ def test_plain_diffusers_draws_the_same_tile(engine: Engine) -> None:
     difference = np.abs(_pixels(engine, [row])[0] - image * 255)
     assert difference.mean() <= 1
     assert difference.max() <= 12
+
+
+ODD_PROMPTS = {
+    "empty": "",
+    "blank": " \n\t ",
+    "long": ("navy dots on cream " * 600)[:10_000],
+    "one word": "x" * 10_000,
+    "emoji": "🧵🪡🌸" * 40,
+    "emoji, long": ("👩‍👩‍👧‍👦" * 1_600)[:10_000],
+    "Japanese": "紺の水玉、生成り地、小さい",
+    "Arabic": "نقاط زرقاء داكنة على خلفية كريمية",
+    "German": "dunkelblaue Tupfen auf Creme, halb versetzt",
+    "Devanagari": "क्रीम पर गहरे नीले बिंदु",
+    "control characters": "navy\x00dots\x1b[31m\u202eon cream\ufeff",
+    "half a surrogate": "navy dots \ud83e on cream",
+    "markup": "<script>alert(1)</script> {{7*7}} %s %n",
+}
+REFUSED = {"empty", "blank", "long", "one word", "emoji, long", "half a surrogate"}
+"""What the door does not let in; the model draws it all the same."""
+
+
+@pytest.fixture(scope="module")
+def odd(engine: Engine) -> dict[str, Tile | Ended]:
+    """What became of each odd prompt, in batches as large as the engine takes."""
+    rows = [_row(at, prompt=prompt, steps=4) for at, prompt in enumerate(ODD_PROMPTS.values())]
+    full = [rows[at : at + engine.rows_max] for at in range(0, len(rows), engine.rows_max)]
+    return dict(
+        zip(ODD_PROMPTS, (end for some in full for end in run(engine, some).ends), strict=True)
+    )
+
+
+@pytest.mark.parametrize("kind", list(ODD_PROMPTS))
+def test_any_words_give_a_picture(odd: dict[str, Tile | Ended], kind: str) -> None:
+    """A whole tile that passes every gate of a tile, whatever was said; what was cut is counted."""
+    tile, prompt = odd[kind], ODD_PROMPTS[kind]
+    assert isinstance(tile, Tile), tile
+    assert tile.pixels.shape == (256, 256, 3)
+    figures = tile_gates(tile.pixels, parse_lattice("straight"))
+    assert all(figure.passed for figure in figures), [one for one in figures if not one.passed]
+    assert tile.tokens_cut > 0 or len(prompt) < 10_000
+
+
+@pytest.mark.parametrize("kind", sorted(REFUSED))
+def test_the_door_names_the_limit(kind: str) -> None:
+    """Of words that no request may hold, an error says field and limit and never the words."""
+    prompt = ODD_PROMPTS[kind]
+    with pytest.raises(Rejected) as refused:
+        wish(tenant="a", prompt=prompt, repeat=repeat_mm(64, 64))
+    told = f"{refused.value} {refused.value.field} {refused.value.limit}"
+    assert refused.value.field.startswith("prompt")
+    assert refused.value.limit
+    assert not prompt.strip() or prompt[:4] not in told
+
+
+@pytest.mark.parametrize("kind", sorted(ODD_PROMPTS.keys() - REFUSED))
+def test_the_door_takes_other_words_as_they_are(kind: str) -> None:
+    """Any script, emoji, control characters and markup reach the loom unchanged."""
+    made = wish(tenant="a", prompt=ODD_PROMPTS[kind], repeat=repeat_mm(64, 64))
+    assert made.prompt.text == ODD_PROMPTS[kind]
 
 
 def test_colours_follow_the_words(engine: Engine) -> None:
