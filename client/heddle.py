@@ -223,7 +223,8 @@ class Heddle:
         endings = Endings(ids)
         due_s = time.monotonic() + timeout_s
         names = self._names((AssetPublished, PatternFailed))
-        with self._alone(names, self._since_ms(ids, since)) as events:
+        # Who waits long also waits long for a broker that is away when the wait begins.
+        with self._alone(names, self._since_ms(ids, since), timeout_s) as events:
             while endings:
                 left_s = due_s - time.monotonic()
                 if left_s <= 0:
@@ -245,10 +246,18 @@ class Heddle:
         return {topics.prefixed(self._prefix, reading.KINDS[kind].name): kind for kind in kinds}
 
     def _alone(
-        self, names: Mapping[str, type[reading.Event]], since_ms: int | None
+        self,
+        names: Mapping[str, type[reading.Event]],
+        since_ms: int | None,
+        patience_s: float = reading.METADATA_S,
     ) -> reading.Results:
         return reading.alone(
-            self._bootstrap, names, codec=self._codec, since_ms=since_ms, config=self._config
+            self._bootstrap,
+            names,
+            codec=self._codec,
+            since_ms=since_ms,
+            config=self._config,
+            patience_s=patience_s,
         )
 
     def _send(self, name: str, batch: Sequence[Record], timeout_s: float) -> list[int]:

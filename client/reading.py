@@ -236,11 +236,12 @@ def alone(
     codec: Codec,
     since_ms: int | None,
     config: Mapping[str, str],
+    patience_s: float = METADATA_S,
 ) -> Results:
     """A reader of every partition by itself, without a group and without commits.
 
     `since_ms`: Unix milliseconds to start from; 0 means the beginning, None only what comes after
-    this call. Raises as `in_group` does.
+    this call. `patience_s`: how long a broker that is away is waited for. Raises as `in_group`.
     """
     settings = {
         **_settings(bootstrap, config),
@@ -255,7 +256,7 @@ def alone(
         consumer.assign(places)
         return Results(consumer, kinds=names, codec=codec, commits=False, partitions=len(places))
 
-    return _opened(bootstrap, settings, begin)
+    return _opened(bootstrap, settings, begin, patience_s)
 
 
 def _settings(bootstrap: str, config: Mapping[str, str]) -> dict[str, str]:
@@ -268,7 +269,10 @@ def _settings(bootstrap: str, config: Mapping[str, str]) -> dict[str, str]:
 
 
 def _opened(
-    bootstrap: str, settings: Mapping[str, str], begin: Callable[[Any], Results]
+    bootstrap: str,
+    settings: Mapping[str, str],
+    begin: Callable[[Any], Results],
+    away_s_max: float = METADATA_S,
 ) -> Results:
     """A consumer made to begin; tried again for a while: new topics and leaders take a moment."""
     trouble = kafka.Trouble()
@@ -284,7 +288,7 @@ def _opened(
             failed = kafka.translated(error.args[0], doing)
             if isinstance(failed, Transient):
                 failed = trouble.late(str(failed))
-            patience_s = NEW_TOPIC_S if isinstance(failed, Unusable) else METADATA_S
+            patience_s = NEW_TOPIC_S if isinstance(failed, Unusable) else away_s_max
             if time.monotonic() - started_s > patience_s:
                 consumer.close()
                 raise failed from error
