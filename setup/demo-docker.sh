@@ -8,7 +8,7 @@
 #   setup/demo-docker.sh observe  the demo seen by Prometheus: targets up, alerts loaded, panels filled
 #   setup/demo-docker.sh cold-start   images, the line, how long each stage takes to be ready
 #   setup/demo-docker.sh parts    images, the integration tests that take Kafka and S3 from containers
-#   setup/demo-docker.sh tests    the tests of the images, then parts, the demo and tls
+#   setup/demo-docker.sh tests    the tests of the images, then parts, observe, cold-start and tls
 #
 # Several words do one after the other.
 
@@ -136,7 +136,9 @@ parts() {
 tests() {
     HEDDLE_TEST_DOCKER=1 .venv/bin/python -m pytest tests/docker/test_images.py
     parts
-    demo core demo
+    observe
+    # Figures, not a judgement: a slow machine fails nothing here.
+    cold_start || echo "cold starts: not every stage was ready in time"
     secured
 }
 
