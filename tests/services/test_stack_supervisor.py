@@ -107,7 +107,8 @@ def test_a_process_that_hangs_is_ended_and_started_again(keep: Callable[..., Kee
     """It runs and answers nobody: after so many looks it is killed, the state says why, and the
     next one answers. One that answers is left alone."""
     port, other_port = free_ports(2)
-    looks = "20,80,60000,4,100,3"
+    # Backing off for two seconds: so long the state says why.
+    looks = "2000,2000,60000,4,100,3"
     keeper = keep(f"one=run,{port}", f"two=run,{other_port}", policy=looks)
     keeper.until(lambda seen: seen.condition == "ready")
     neighbour_pid, pid = keeper.pid("two"), keeper.pid("one")
