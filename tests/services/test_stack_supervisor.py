@@ -21,7 +21,7 @@ from heddle.stack.supervisor import STOP_S_MAX
 
 _KEEPER = Path(__file__).with_name("stack_keeper.py")
 _POLICY = "20,80,60000,4"
-_WAIT_S_MAX = 60.0
+_WAIT_S_MAX = 20.0
 
 
 class Keeper:
