@@ -15,13 +15,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from training import motifs, palette, render
 from training.lattice import Lattice
+from training.state import facts_of, load_half, save_half
 
 LOG = logging.getLogger(__name__)
 
@@ -245,16 +244,8 @@ def held_out(probe: Probe, seed: int, *, groups: int = 192) -> dict[str, float]:
 
 def save(probe: Probe, path: Path) -> int:
     """Write the weights in half precision with the names they stand for; answers the bytes."""
-    kept = {
-        name: value.half() if value.is_floating_point() else value
-        for name, value in probe.state_dict().items()
-    }
     names = {"motifs": list(motifs.NAMES), "colours": list(palette.NAMES)}
-    save_file(kept, path, metadata={"names": json.dumps(names)})
-    size_bytes = path.stat().st_size
-    if size_bytes > BYTES_MAX:
-        raise ValueError(f"the probe is {size_bytes} bytes, more than {BYTES_MAX}")
-    return size_bytes
+    return save_half(path, probe, bytes_max=BYTES_MAX, names=json.dumps(names))
 
 
 def load(path: Path = DEFAULT_FILE) -> Probe:
@@ -262,15 +253,9 @@ def load(path: Path = DEFAULT_FILE) -> Probe:
 
     Raises ValueError if it was trained on other motifs or colours than those of today.
     """
-    with safe_open(path, framework="pt") as opened:
-        names = json.loads((opened.metadata() or {}).get("names", "{}"))
+    names = json.loads(facts_of(path).get("names", "{}"))
     if names != {"motifs": list(motifs.NAMES), "colours": list(palette.NAMES)}:
         raise ValueError(f"{path.name} knows other motifs or colours; train the probe again")
     probe = Probe()
-    probe.load_state_dict(
-        {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in load_file(path).items()
-        }
-    )
+    load_half(path, probe)
     return probe.eval()

@@ -51,3 +51,36 @@ def load_state(path: Path, module: nn.Module) -> int:
     module.load_state_dict(load_file(path))
     with safe_open(path, framework="pt") as opened:
         return int((opened.metadata() or {}).get("step", "0"))
+
+
+def save_half(path: Path, module: nn.Module, *, bytes_max: int, **facts: str) -> int:
+    """Write a module that ships, in half precision with its facts; answers the bytes.
+
+    Raises ValueError where they are more than `bytes_max`.
+    """
+    kept = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in module.state_dict().items()
+    }
+    save_file(kept, path, metadata=facts)
+    path.chmod(0o644)
+    size_bytes = path.stat().st_size
+    if size_bytes > bytes_max:
+        raise ValueError(f"{path.name} has {size_bytes} bytes, more than {bytes_max}")
+    return size_bytes
+
+
+def facts_of(path: Path) -> dict[str, str]:
+    """What a file of weights says of itself."""
+    with safe_open(path, framework="pt") as opened:
+        return dict(opened.metadata() or {})
+
+
+def load_half(path: Path, module: nn.Module) -> None:
+    """Load what `save_half` wrote, into full precision."""
+    module.load_state_dict(
+        {
+            name: value.float() if value.is_floating_point() else value
+            for name, value in load_file(path).items()
+        }
+    )

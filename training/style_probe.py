@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from training import motifs, render, styles
+from training.state import facts_of, load_half, save_half
 
 LOG = logging.getLogger(__name__)
 
@@ -150,16 +149,7 @@ def _worn(tiles: Tensor, generator: torch.Generator) -> Tensor:
 
 def save(probe: StyleProbe, path: Path) -> int:
     """Write the weights in half precision with the styles they know; answers the bytes."""
-    kept = {
-        name: value.half() if value.is_floating_point() else value
-        for name, value in probe.state_dict().items()
-    }
-    save_file(kept, path, metadata={"styles": json.dumps(NAMES)})
-    path.chmod(0o644)
-    size_bytes = path.stat().st_size
-    if size_bytes > BYTES_MAX:
-        raise ValueError(f"the style probe is {size_bytes} bytes, more than {BYTES_MAX}")
-    return size_bytes
+    return save_half(path, probe, bytes_max=BYTES_MAX, styles=json.dumps(NAMES))
 
 
 def load(path: Path = DEFAULT_FILE) -> StyleProbe:
@@ -167,15 +157,9 @@ def load(path: Path = DEFAULT_FILE) -> StyleProbe:
 
     Raises ValueError if it was trained on other styles than those of today.
     """
-    with safe_open(path, framework="pt") as opened:
-        names = json.loads((opened.metadata() or {}).get("styles", "[]"))
+    names = json.loads(facts_of(path).get("styles", "[]"))
     if tuple(names) != NAMES:
         raise ValueError(f"{path.name} knows other styles; train it again")
     probe = StyleProbe()
-    probe.load_state_dict(
-        {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in load_file(path).items()
-        }
-    )
+    load_half(path, probe)
     return probe.eval()
