@@ -79,13 +79,13 @@ class Handle:
 
         Raises Fault; also where another insert failed meanwhile and nobody can tell which.
         """
-        failed = self._failed_inserts()
+        failed, errors = self._failed_inserts(), self._errors()
         rows, size_bytes = self._streamed(sql, form, blocks)
         # The engine answers as if all were written when the disk is full or a view behind the table
         # fails (chDB 4.4, engine 26.9): it only counts that. An insert may be offered again, one
         # that is wrongly acknowledged is lost.
         if self._failed_inserts() != failed:
-            raise self._last_fault()
+            raise self._fault_since(errors)
         return rows, size_bytes
 
     def _streamed(self, sql: str, form: str, blocks: Iterator[bytes]) -> tuple[int, int]:
@@ -112,12 +112,19 @@ class Handle:
             0
         ][0]
 
-    def _last_fault(self) -> Fault:
+    def _errors(self) -> dict[str, int]:
+        """How often each error was counted so far, by code."""
+        rows = self.texts("SELECT code, value FROM system.errors WHERE NOT remote")
+        return {code: int(count) for code, count in rows}
+
+    def _fault_since(self, before: Mapping[str, int]) -> Fault:
+        """The latest error counted since; times are whole seconds, so counts decide, then they."""
         rows = self.texts(
-            "SELECT code, name, last_error_message FROM system.errors"
-            " ORDER BY last_error_time DESC, code = 243 DESC LIMIT 1"
+            "SELECT code, name, value, last_error_message FROM system.errors WHERE NOT remote"
+            " ORDER BY code = 243 DESC, last_error_time DESC"
         )
-        code, name, message = rows[0] if rows else ("1002", "UNKNOWN_EXCEPTION", "")
+        grown = (row for row in rows if int(row[2]) > before.get(row[0], 0))
+        code, name, _, message = next(grown, ["1002", "UNKNOWN_EXCEPTION", "", ""])
         return Fault(f"an insert failed: {message[:1000]}", code=int(code), name=name, status=500)
 
     def set(self, settings: Mapping[str, str | int]) -> None:
