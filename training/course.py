@@ -18,7 +18,16 @@ from inference.seamless import make_seamless
 from training import autoencode, diffuse, reader, vocabulary
 from training.export import Card, Parts, export
 from training.latents import SHARD_TILES, ShardPlan, Shards, write_shard
-from training.model import SHIPPED, TILE_PX, Shape, autoencoder, text_encoder, unet
+from training.model import (
+    PICTURE_CHANNELS,
+    SHIPPED,
+    TILE_PX,
+    Shape,
+    autoencoder,
+    refitted,
+    text_encoder,
+    unet,
+)
 from training.state import load_state, save_state
 
 _TILES_PX = {"half": TILE_PX // 2, "whole": TILE_PX}
@@ -45,13 +54,17 @@ def begin_from(course: Course, base: Path) -> None:
     The UNet is trained from nothing all the same. Raises RuntimeError where a shape is another one.
     """
     kept = {
-        "autoencoder": (AutoencoderKL.from_pretrained(base / "vae"), autoencoder(course.shape)),
+        "autoencoder": (_narrow(base / "vae"), autoencoder(course.shape)),
         "reader": (CLIPTextModel.from_pretrained(base / "text_encoder"), _text(course)[0]),
     }
     for name, (theirs, ours) in kept.items():
         if not (course.folder / f"{name}.safetensors").exists():
             ours.load_state_dict(theirs.float().state_dict())
             save_state(course.folder / f"{name}.safetensors", ours, course.autoencode.steps)
+
+
+def _narrow(folder: Path) -> AutoencoderKL:
+    return refitted(AutoencoderKL.from_pretrained(folder).float(), PICTURE_CHANNELS)
 
 
 def prepare(course: Course) -> AutoencoderKL:

@@ -24,7 +24,7 @@ from torch.nn import functional
 from transformers import CLIPTokenizer
 
 from inference.seamless import make_seamless
-from training import captions, labels
+from training import captions, labels, waves
 from training.latents import Shards
 from training.lattice import Lattice
 from training.model import LATENT_STRIDE, TILE_PX, reduced, scheduler
@@ -185,11 +185,12 @@ class Run:
         lattices = [lattice for lattice in Lattice if shards.holds(lattice)]
         lattice = dice.choices(lattices, [LATTICE_SHARES[lattice] for lattice in lattices])[0]
         self.wrap.use(lattice)
-        clean, rows = shards.batch(lattice, self._rows(shards), generator)
+        picture, place, rows = shards.batch(lattice, self._rows(shards), generator)
         texts = ["" if dice.random() < CAPTION_DROP else _said(row, dice) for row in rows]
         ids = tokens(self.tokenizer, texts).to(self.device)
+        clean = torch.cat([picture * scale, place], 1).to(self.device)
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
-        clean = meet((clean * scale).to(self.device), noise, lattice)
+        clean = meet(clean, noise, lattice, last=waves.CHANNELS)
         clean = clean.contiguous(memory_format=torch.channels_last)
         # One timestep from every slice of the range: less variance than independent draws. More
         # of them noisy: there the words decide; where little noise is left, v is mostly noise.

@@ -14,7 +14,7 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionMod
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training import motifs, palette
-from training.model import TILE_PX, scheduler
+from training.model import TILE_PX, refitted, scheduler
 from training.vocabulary import write
 
 WEIGHTS_BYTES_MAX = 24_000_000
@@ -45,10 +45,14 @@ class Card:
 
 
 def pipeline(parts: Parts) -> StableDiffusionPipeline:
-    """The stock pipeline around the parts; it draws with seams until it is made seamless."""
-    parts.autoencoder.register_to_config(scaling_factor=round(1.0 / parts.spread, 5))
+    """The stock pipeline around the parts; it draws with seams until it is made seamless.
+
+    The autoencoder gets room for the channels of the UNet that are no picture (`training.waves`).
+    """
+    autoencoder = refitted(parts.autoencoder, parts.unet.config.in_channels)
+    autoencoder.register_to_config(scaling_factor=round(1.0 / parts.spread, 5))
     return StableDiffusionPipeline(
-        vae=parts.autoencoder,
+        vae=autoencoder,
         text_encoder=parts.text,
         tokenizer=parts.tokenizer,
         unet=parts.unet,

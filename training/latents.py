@@ -19,9 +19,10 @@ from torch import Tensor
 from inference.seamless import Wrap
 from training import render
 from training.autoencode import encode
-from training.labels import FIELDS, label
+from training.labels import FIELDS, label, swatch
 from training.lattice import Lattice
-from training.model import LATENT_STRIDE, TILE_PX
+from training.model import LATENT_STRIDE, PICTURE_CHANNELS, TILE_PX
+from training.waves import waves
 
 LOG = logging.getLogger(__name__)
 
@@ -41,13 +42,19 @@ def _half_tile_group(generator: torch.Generator) -> tuple[render.Group, str]:
     """A group for tiles of half the side, and the scale that its strokes have on a whole tile."""
     while True:
         motif, scale, lattice = render.draw_group(generator)
-        finer = {"small": "tiny", "medium": "small", "large": "medium"}
-        if motif == "check":
-            finer = {"medium": "tiny", "large": "medium"}
-        elif motif in _COARSE_ONLY:
-            finer.pop("small")
+        finer = _finer(motif)
         if scale in finer:
             return (motif, scale, lattice), finer[scale]
+
+
+def _finer(motif: str) -> dict[str, str]:
+    """The scale that a half tile of each scale is labelled with."""
+    if motif == "check":
+        return {"medium": "tiny", "large": "medium"}
+    finer = {"small": "tiny", "medium": "small", "large": "medium"}
+    if motif in _COARSE_ONLY:
+        finer.pop("small")
+    return finer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +153,8 @@ class Shards:
         self._folder = folder
         self._loaded: set[str] = set()
         side = tile_px // LATENT_STRIDE
-        self.latents = torch.empty(0, 4, side, side, dtype=torch.float16)
+        self._half = tile_px < TILE_PX
+        self.latents = torch.empty(0, PICTURE_CHANNELS, side, side, dtype=torch.float16)
         self.labels = torch.empty(0, len(FIELDS), dtype=torch.int16)
         self._rows: dict[Lattice, Tensor] = {}
         self.look_again()
@@ -172,10 +180,18 @@ class Shards:
 
     def batch(
         self, lattice: Lattice, size: int, generator: torch.Generator
-    ) -> tuple[Tensor, list[list[int]]]:
-        """Float latents (size, 4, h, w) of one lattice, and their labels."""
+    ) -> tuple[Tensor, Tensor, list[list[int]]]:
+        """Latents (size, 4, h, w) of one lattice, their waves of the same shape, their labels."""
         rows = self._rows[lattice]
         if not len(rows):
             raise ValueError(f"no tiles of lattice {lattice} in the shards")
         picked = rows[torch.randint(len(rows), (size,), generator=generator)]
-        return self.latents[picked].float(), self.labels[picked].tolist()
+        kept = self.labels[picked].tolist()
+        return self.latents[picked].float(), torch.stack([self._waves(row) for row in kept]), kept
+
+    def _waves(self, row: list[int]) -> Tensor:
+        said = swatch(row)
+        drawn = said.scale
+        if self._half:
+            drawn = next(own for own, finer in _finer(said.motif).items() if finer == said.scale)
+        return waves(said.motif, drawn, said.lattice, self.latents.shape[-1])

@@ -12,9 +12,13 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from training import waves
+
 TILE_PX = 256
 LATENT_STRIDE = 8
 TOKENS_MAX = 48
+PICTURE_CHANNELS = 4
+"""Channels of a latent that the autoencoder fills; lattice waves (`training.waves`) follow them."""
 
 
 def reduced(device: str) -> AbstractContextManager[object]:
@@ -47,7 +51,7 @@ TINY = Shape(
 
 
 def autoencoder(shape: Shape) -> AutoencoderKL:
-    """An f8 autoencoder with four latent channels and no attention, so that it is wrap-exact.
+    """An f8 autoencoder of four channels and no attention, so that it is wrap-exact.
 
     One group per normalisation: more groups would each forget their own mean, which is colour.
     """
@@ -58,12 +62,46 @@ def autoencoder(shape: Shape) -> AutoencoderKL:
         up_block_types=("UpDecoderBlock2D",) * 4,
         block_out_channels=shape.autoencoder,
         layers_per_block=1,
-        latent_channels=4,
+        latent_channels=PICTURE_CHANNELS,
         norm_num_groups=1,
         sample_size=TILE_PX,
         scaling_factor=1.0,
         mid_block_add_attention=False,
     )
+
+
+def refitted(source: AutoencoderKL, channels: int) -> AutoencoderKL:
+    """The same autoencoder with more or fewer channels behind the picture's own.
+
+    Further ones are encoded as zeros, and its decoder does not see them.
+    """
+    made = AutoencoderKL.from_config({**source.config, "latent_channels": channels})
+    state = made.state_dict()
+    for name, theirs in source.state_dict().items():
+        mine = state[name]
+        if mine.shape == theirs.shape:
+            mine.copy_(theirs)
+            continue
+        to, at = (
+            [_kept(size, latent) if size != other else torch.arange(size) for size, other in sides]
+            for sides, latent in (
+                (zip(mine.shape[:2], theirs.shape[:2], strict=True), channels),
+                (zip(theirs.shape[:2], mine.shape[:2], strict=True), source.config.latent_channels),
+            )
+        )
+        mine.zero_()
+        if mine.ndim == 1:
+            mine[to[0]] = theirs[at[0]]
+        else:
+            mine[to[0][:, None], to[1]] = theirs[at[0][:, None], at[1]]
+    made.load_state_dict(state)
+    return made.eval()
+
+
+def _kept(size: int, channels: int) -> torch.Tensor:
+    """Where the picture's channels stand: encoders answer means, and variances behind them."""
+    own = torch.arange(PICTURE_CHANNELS)
+    return own if size == channels else torch.cat([own, own + channels])
 
 
 def unet(shape: Shape) -> UNet2DConditionModel:
@@ -80,8 +118,8 @@ def unet(shape: Shape) -> UNet2DConditionModel:
     deep = len(shape.unet) - 2
     return UNet2DConditionModel(
         sample_size=TILE_PX // LATENT_STRIDE,
-        in_channels=4,
-        out_channels=4,
+        in_channels=PICTURE_CHANNELS + waves.CHANNELS,
+        out_channels=PICTURE_CHANNELS + waves.CHANNELS,
         down_block_types=("DownBlock2D", "DownBlock2D", *("CrossAttnDownBlock2D",) * deep),
         up_block_types=(*("CrossAttnUpBlock2D",) * deep, "UpBlock2D", "UpBlock2D"),
         block_out_channels=shape.unet,

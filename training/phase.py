@@ -19,14 +19,15 @@ from torch import Tensor
 from training.lattice import Lattice
 
 
-def meet(clean: Tensor, noise: Tensor, lattice: Lattice) -> Tensor:
+def meet(clean: Tensor, noise: Tensor, lattice: Lattice, *, last: int = 0) -> Tensor:
     """Rows of `clean` (B, C, H, W), each rolled over `lattice` to its nearest place to `noise`.
 
-    Nearest is the greatest inner product, found for all H x W rolls at once by Fourier transforms.
+    Nearest is the greatest inner product of the `last` channels, or of all of them at 0, found for
+    all H x W rolls at once by Fourier transforms.
     """
-    plane, other = _unsheared(clean, lattice), _unsheared(noise, lattice)
+    plane, other = _unsheared(clean, lattice), _unsheared(noise[:, -last:], lattice)
     size = (plane.shape[-2], plane.shape[-1])
-    across = torch.fft.rfft2(other) * torch.fft.rfft2(plane).conj()
+    across = torch.fft.rfft2(other) * torch.fft.rfft2(plane[:, -last:]).conj()
     likeness = torch.fft.irfft2(across.sum(1), s=size)
     best = likeness.flatten(1).argmax(1).tolist()
     height, width = clean.shape[-2:]

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import DiffusionPipeline
-from safetensors.torch import load_file
+from diffusers import AutoencoderKL, DiffusionPipeline
 
 from inference.seamless import make_seamless
 from training import autoencode, course, diffuse, latents, reader, render
@@ -74,7 +73,7 @@ def test_drawing_is_equivariant_to_the_wrap(
     course.ship(small, tmp_path / "model", Card())
     drawer = Drawer.load(tmp_path / "model")
     drawer.wrap.use(Lattice.HALF_DROP)
-    here = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    here = torch.randn(1, 8, 32, 32, generator=torch.Generator().manual_seed(0))
     after = right_neighbour(here, Lattice.HALF_DROP)
     shifted = torch.cat([here[..., 8:], after[..., :8]], -1)
     with torch.no_grad():
@@ -109,9 +108,16 @@ def test_training_can_begin_from_a_shipped_folder(
     course.ship(small, tmp_path / "model", Card())
     fresh = replace(small, folder=tmp_path / "run")
     course.begin_from(fresh, tmp_path / "model")
-    held = load_file(tmp_path / "model/vae/diffusion_pytorch_model.safetensors")
-    kept = course.prepare(fresh).state_dict()
-    assert all(torch.equal(value.float(), kept[name]) for name, value in held.items())
+    held = AutoencoderKL.from_pretrained(tmp_path / "model/vae").float()
+    kept = course.prepare(fresh)
+    tile = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        wide, narrow = held.encode(tile).latent_dist, kept.encode(tile).latent_dist
+        assert (wide.mean[:, :4] - narrow.mean).abs().max() < 1e-5
+        assert (wide.logvar[:, :4] - narrow.logvar).abs().max() < 1e-5
+        assert not wide.mean[:, 4:].any()
+        drawn = held.decode(torch.cat([narrow.mean, torch.randn_like(narrow.mean)], 1)).sample
+        assert (drawn - kept.decode(narrow.mean).sample).abs().max() < 1e-5
     stamp = (fresh.folder / "reader.safetensors").stat().st_mtime_ns
     course.begin_from(fresh, tmp_path / "model")
     assert (fresh.folder / "reader.safetensors").stat().st_mtime_ns == stamp

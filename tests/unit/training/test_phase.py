@@ -37,6 +37,16 @@ def test_the_nearest_of_all_windows_is_found(lattice: Lattice) -> None:
         assert float((chosen * near).sum()) == pytest.approx(best, rel=1e-5)
 
 
+def test_the_last_channels_alone_can_choose() -> None:
+    """With `last`, the others move along, wherever that leaves them."""
+    generator = torch.Generator().manual_seed(4)
+    clean, noise = torch.randn(2, 1, 4, 6, 6, generator=generator).unbind(0)
+    chosen = meet(clean, noise, Lattice.STRAIGHT, last=2)
+    assert torch.equal(chosen[:, 2:], meet(clean[:, 2:], noise[:, 2:], Lattice.STRAIGHT))
+    assert any(torch.equal(chosen[0], window) for window in rolls(clean[0], Lattice.STRAIGHT))
+    assert not torch.equal(chosen, meet(clean, noise, Lattice.STRAIGHT))
+
+
 def test_noise_does_not_choose_among_patterns() -> None:
     """Every row keeps its own values: nothing but the place changes."""
     clean = torch.randn(5, 4, 8, 8, generator=torch.Generator().manual_seed(1))

@@ -1,0 +1,82 @@
+"""Lattice waves: one period per repeat of what is drawn, and the same across every edge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from inference.seamless import make_seamless
+from training import render
+from training.latents import ShardPlan, Shards, write_shard
+from training.lattice import Lattice, lower_neighbour, right_neighbour
+from training.model import TINY, autoencoder
+from training.motifs import NAMES, SCALES
+from training.waves import CHANNELS, HEIGHT, waves
+
+LATTICES = list(Lattice)
+
+
+def shifted(wave: torch.Tensor, lattice: Lattice, right: int, down: int) -> torch.Tensor:
+    """The window of the endless plane `right`, `down` places on, less than a tile."""
+    rows = torch.cat([wave, right_neighbour(wave, lattice)], -1)
+    below = lower_neighbour(wave, lattice)
+    other = torch.cat([below, right_neighbour(below, lattice)], -1)
+    side = wave.shape[-1]
+    return torch.cat([rows, other], -2)[..., down : down + side, right : right + side]
+
+
+@pytest.mark.parametrize("side", [16, 32])
+@pytest.mark.parametrize("lattice", LATTICES)
+def test_waves_run_on_across_every_edge(lattice: Lattice, side: int) -> None:
+    """A plane wave moved is the same wave turned by one angle, wherever the window is put."""
+    for motif in NAMES:
+        for scale in SCALES:
+            wave = waves(motif, scale, lattice, side)
+            assert wave.shape == (CHANNELS, side, side)
+            for right, down in ((1, 0), (0, 1), (side // 2, 3)):
+                moved = shifted(wave, lattice, right, down)
+                for first in (0, 2):
+                    before = torch.complex(wave[first], wave[first + 1])
+                    after = torch.complex(moved[first], moved[first + 1])
+                    turn = after / before
+                    assert (turn - turn[0, 0]).abs().max() < 1e-3
+                    assert before.abs().sub(HEIGHT).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("lattice", LATTICES)
+@pytest.mark.parametrize("motif", [name for name in NAMES if name != "terrazzo"])
+def test_equal_waves_mean_equal_cloth(motif: str, lattice: Lattice) -> None:
+    """Every move that leaves the waves as they are leaves the cloth as it is, and some do."""
+    generator = torch.Generator().manual_seed(NAMES.index(motif))
+    group = (motif, "medium", lattice)
+    many = (render.draw_swatch(group, generator) for _ in range(200))
+    swatch = next(one for one in many if len(one.inks) < 3)  # A third dyes every second cell.
+    tile = render.render([swatch], 128)[0]
+    wave = waves(motif, "medium", lattice, 128)
+    alike = (wave - wave[:, :1, :1]).abs().amax(0) < 1e-3
+    moves = torch.nonzero(alike).tolist()
+    assert len(moves) >= 4
+    for down, right in moves:
+        assert (shifted(tile, lattice, right, down) - tile).abs().max() < 2e-3
+
+
+def test_shards_pair_tiles_with_the_waves_of_what_they_show(tmp_path: Path) -> None:
+    """Half tiles have the waves of the quarter of a whole tile that they are labelled as."""
+    model = autoencoder(TINY).eval()
+    plan = ShardPlan(tile_px=128, tiles=64)
+    write_shard(model, make_seamless(model), tmp_path, index=0, plan=plan)
+    shards = Shards(tmp_path, 128)
+    generator = torch.Generator().manual_seed(0)
+    seen = 0
+    for lattice in filter(shards.holds, LATTICES):
+        pictures, places, rows = shards.batch(lattice, 16, generator)
+        assert pictures.shape == places.shape == (16, CHANNELS, 16, 16)
+        for place, row in zip(places, rows, strict=True):
+            motif, scale = NAMES[row[0]], SCALES[row[1]]
+            if motif not in {"wave", "terrazzo"}:  # Their counts do not halve.
+                quarter = waves(motif, scale, lattice, 32)[:, :16, :16]
+                assert (place - quarter).abs().max() < 1e-3
+                seen += 1
+    assert seen > 10
