@@ -21,7 +21,7 @@ demo-docker: setup ## the same in containers: builds the images, composes, demon
 
 test: ## all tests, against the real parts
 	@setup/setup.sh tests
-	$(PYTHON) -m pytest $(PYTEST_ARGS)
+	@setup/tests.sh $(PYTEST_ARGS)
 
 check: setup ## what a change must pass besides the tests
 	$(PYTHON) -m ruff check .

@@ -25,13 +25,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from schemas.errors import Unusable
+from training import placing
 from training.autoencode import encode
 from training.draw import Drawer
 from training.folder import Sample
 from training.lattice import Lattice, lower_neighbour, right_neighbour
-from training.model import reduced
+from training.model import PICTURE_CHANNELS, reduced
 from training.phase import meet
 from training.reader import tokens
+from training.waves import CHANNELS
 
 LOG = logging.getLogger(__name__)
 
@@ -48,9 +50,7 @@ class Plan:
     """How long to train; progress is the greater of steps and wall time spent.
 
     `rank` 0 takes the largest of RANKS whose file keeps within BYTES_MAX. `plain_share` is the part
-    of rows in which no caption is said, as the model itself was trained. `nearest` rolls every
-    tile to lie nearest to its noise (`training.phase`), for models that were trained so; for
-    others tiles are rolled by chance.
+    of rows in which no caption is said, as the model itself was trained.
     """
 
     steps: int = 400
@@ -58,7 +58,6 @@ class Plan:
     rate: float = 2e-3
     rank: int = 0
     plain_share: float = 0.1
-    nearest: bool = False
     seed: int = 5
     wall_s_max: float = 240.0
 
@@ -142,12 +141,26 @@ class _Run:
         with torch.no_grad():
             ids = tokens(self.pipe.tokenizer, ["", *(sample.prompt for sample in samples)])
             self.words = self.pipe.text_encoder(ids).last_hidden_state
+        self.generator = torch.Generator().manual_seed(plan.seed)
+        self.waves = placing.knows_waves(self.pipe.unet)
+        if self.waves:
+            self._place()
         self.alphas = self.pipe.scheduler.alphas_cumprod
         self.weights = [one for one in self.pipe.unet.parameters() if one.requires_grad]
         self.optimiser = torch.optim.AdamW(self.weights, lr=plan.rate, weight_decay=1e-3)
-        self.generator = torch.Generator().manual_seed(plan.seed)
         self.dice = random.Random(plan.seed)  # noqa: S311  (tiles, not secrets)
         self.loss = 0.0
+
+    def _place(self) -> None:
+        """Fill in the waves that the tiles came without, before the adapter learns anything."""
+        self.pipe.unet.eval()
+        for latents, lattice, words in zip(
+            self.latents, self.lattices, self.words[1:], strict=True
+        ):
+            self.wrap.use(lattice)
+            said = words.expand(len(latents), -1, -1)
+            pictures = latents[:, :PICTURE_CHANNELS]
+            latents[:, PICTURE_CHANNELS:] = placing.place(self.pipe, pictures, said, self.generator)
 
     def train(self, began: float) -> int:
         """Go on until steps or wall time, counted from `began`, are spent; the steps done."""
@@ -192,10 +205,10 @@ class _Run:
         """Mean squared error of v; noise, places and timesteps as the model itself had them."""
         rows = len(clean)
         noise = torch.randn(clean.shape, generator=self.generator)
-        if self.plan.nearest:
+        if self.waves:
             runs = [lattices.count(lattice) for lattice in Lattice]
             pairs = zip(clean.split(runs), noise.split(runs), Lattice, strict=True)
-            clean = torch.cat([meet(*pair) for pair in pairs if len(pair[0])])
+            clean = torch.cat([meet(*pair, last=CHANNELS) for pair in pairs if len(pair[0])])
         slices = torch.arange(rows) + torch.rand(rows, generator=self.generator)
         share = (slices / rows) ** (2 / 3)
         steps = (share * len(self.alphas)).long().clamp(max=len(self.alphas) - 1)
@@ -223,7 +236,7 @@ def _moved(tile: Tensor, lattice: Lattice, right: int, down: int) -> Tensor:
 
 @torch.no_grad()
 def _latents(drawer: Drawer, sample: Sample) -> Tensor:
-    """The tile moved by every offset, encoded as the model means it: (offsets, 4, h, w)."""
+    """The tile moved by every offset, encoded as the model means it: (offsets, channels, h, w)."""
     vae = drawer.pipe.vae
     shift = getattr(vae.config, "shift_factor", None) or 0.0
     tiles = torch.stack([_moved(sample.pixels, sample.lattice, px, px) for px in _OFFSETS_PX])

@@ -42,9 +42,6 @@ def add(commands: Any) -> None:
         command.add_argument("--model", type=Path, default=BUILT_IN / "swatch")
         command.add_argument("--minutes", type=float, default=4.0, help="per adapter, at most")
         command.add_argument("--steps", type=int, default=400)
-        command.add_argument(
-            "--nearest", action="store_true", help="for a model trained with training.phase"
-        )
         command.add_argument("--rank", type=int, default=0, help="0: what fits into 2 MB")
         command.add_argument("--threads", type=int, default=0, help="0: torch decides")
     probe = commands.add_parser("style-probe", help="train the probe that judges adapters")
@@ -76,7 +73,6 @@ def make(given: argparse.Namespace, tiles: Path, target: Path) -> dict[str, Any]
     plan = adapt.Plan(
         steps=given.steps,
         rank=given.rank,
-        nearest=given.nearest,
         wall_s_max=given.minutes * 60,
     )
     made = adapt.adapt(given.model, read_folder(tiles), target, plan)

@@ -103,7 +103,7 @@ def weave(course: Course) -> diffuse.Progress:
     """Train UNet and text encoder on the shards at hand, from the last checkpoint if any.
 
     The first share of the time goes to half tiles: the same strokes and words, four times as fast.
-    Two steps of three are whole tiles after that; half tiles stay, so that nothing is forgotten.
+    One step of three is a whole tile after that: waves must learn their size, strokes know theirs.
     """
     model, tokenizer = read(course)
     run = diffuse.Run(
@@ -112,7 +112,7 @@ def weave(course: Course) -> diffuse.Progress:
     half = Shards(course.folder / "half", TILE_PX // 2)
     run.train([half], course.half_share)
     whole = Shards(course.folder / "whole", TILE_PX)
-    return run.train([whole, whole, half])
+    return run.train([half, half, whole])
 
 
 def polish(course: Course) -> float:

@@ -27,7 +27,7 @@ from inference.seamless import make_seamless
 from training import captions, labels, waves
 from training.latents import Shards
 from training.lattice import Lattice
-from training.model import LATENT_STRIDE, TILE_PX, reduced, scheduler
+from training.model import LATENT_STRIDE, PICTURE_CHANNELS, TILE_PX, reduced, scheduler
 from training.muon import Muon
 from training.phase import meet
 from training.reader import tokens
@@ -37,6 +37,9 @@ LOG = logging.getLogger(__name__)
 
 LATTICE_SHARES = {Lattice.STRAIGHT: 0.4, Lattice.HALF_DROP: 0.3, Lattice.BRICK: 0.3}
 CAPTION_DROP = 0.1
+BLIND_SHARE = 0.35
+"""Of the rows with little enough noise, those whose waves are left out, for `training.placing`."""
+_BLIND_FROM, _BLIND_TO = 200, 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +200,9 @@ class Run:
         slices = torch.arange(len(rows)) + torch.rand(len(rows), generator=generator)
         share = (slices / len(rows)) ** (2 / 3)
         steps = (share * len(self.alphas)).long().clamp(max=len(self.alphas) - 1).to(self.device)
-        value = self._loss(clean, noise, steps, ids)
+        blind = torch.rand(len(rows), generator=generator).to(self.device) < BLIND_SHARE
+        blind &= (steps >= _BLIND_FROM) & (steps < _BLIND_TO)
+        value = self._loss(clean, noise, steps, ids, blind=blind)
         self._rates()
         self.model.zero_grad(set_to_none=True)
         value.backward()
@@ -220,14 +225,25 @@ class Run:
             weight.copy_(part.view_as(weight))
         self.progress.seconds = float(flat[-1])
 
-    def _loss(self, clean: Tensor, noise: Tensor, steps: Tensor, ids: Tensor) -> Tensor:
+    def _loss(
+        self, clean: Tensor, noise: Tensor, steps: Tensor, ids: Tensor, *, blind: Tensor
+    ) -> Tensor:
+        """Mean squared error of v; in `blind` rows waves are nothing but noise, to be found."""
         kept = self.alphas[steps].sqrt()[:, None, None, None]
         lost = (1 - self.alphas[steps]).sqrt()[:, None, None, None]
+        noisy = kept * clean + lost * noise
+        wanted = kept * noise - lost * clean
+        place = slice(PICTURE_CHANNELS, None)
+        # Another noise than the one that chose where the tile stands, which would tell.
+        unseen = noise[:, place].roll(1, 0)
+        found = (kept * unseen - clean[:, place]) / lost
+        blind = blind[:, None, None, None]
+        noisy[:, place] = torch.where(blind, unseen, noisy[:, place])
+        wanted[:, place] = torch.where(blind, found, wanted[:, place])
         with reduced(self.device):
             states = self.model["text"](ids).last_hidden_state
-            noisy = kept * clean + lost * noise
             guess = self.guess(noisy, steps, states).sample
-        return functional.mse_loss(guess.float(), kept * noise - lost * clean)
+        return functional.mse_loss(guess.float(), wanted)
 
     def _rows(self, shards: Shards) -> int:
         """Rows per step: four times as many of half tiles, which cost a quarter each."""

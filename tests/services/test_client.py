@@ -257,7 +257,7 @@ def test_garbage_on_a_result_topic_is_skipped(
     producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random"})
     producer.produce(topics.prefixed(prefix, "patterns.published"), key="good", value=b"garbage")
     producer.produce(topics.prefixed(prefix, "patterns.published"), key="good", value=None)
-    producer.flush(10)
+    assert producer.flush(20) == 0
     put(river, published("good", 1, 1))
     with heddle.results(AssetPublished, group="shop") as events:
         assert envelope.key_of(next(events)) == "good"

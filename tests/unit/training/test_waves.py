@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from inference.seamless import make_seamless
-from training import render
+from training import diffuse, placing, render
 from training.latents import ShardPlan, Shards, write_shard
 from training.lattice import Lattice, lower_neighbour, right_neighbour
-from training.model import TINY, autoencoder
+from training.model import PICTURE_CHANNELS, TINY, autoencoder, scheduler, text_encoder, unet
 from training.motifs import NAMES, SCALES
+from training.vocabulary import write
 from training.waves import CHANNELS, HEIGHT, waves
 
 LATTICES = list(Lattice)
@@ -80,3 +82,53 @@ def test_shards_pair_tiles_with_the_waves_of_what_they_show(tmp_path: Path) -> N
                 assert (place - quarter).abs().max() < 1e-3
                 seen += 1
     assert seen > 10
+
+
+class Knowing:
+    """Stands where the UNet stands and knows what is behind the noise."""
+
+    def __init__(self, clean: torch.Tensor) -> None:
+        self.clean = clean
+        self.alphas = scheduler().alphas_cumprod
+
+    def __call__(
+        self, noisy: torch.Tensor, steps: torch.Tensor, words: torch.Tensor
+    ) -> SimpleNamespace:
+        kept = self.alphas[steps].sqrt()[:, None, None, None]
+        lost = (1 - self.alphas[steps]).sqrt()[:, None, None, None]
+        return SimpleNamespace(sample=(kept * noisy - self.clean) / lost)
+
+
+def some_clean() -> torch.Tensor:
+    """Three latents of hearts with their waves."""
+    pictures = torch.randn(3, PICTURE_CHANNELS, 16, 16, generator=torch.Generator().manual_seed(1))
+    place = waves("heart", "small", Lattice.STRAIGHT, 16).expand(3, -1, -1, -1)
+    return torch.cat([pictures, place], 1)
+
+
+def test_waves_that_are_left_out_are_asked_for(tmp_path: Path) -> None:
+    """A model that knows the truth has no loss, in rows that see waves and in rows that do not."""
+    words = write(tmp_path / "tokenizer")
+    model = torch.nn.ModuleDict(
+        {"unet": unet(TINY), "text": text_encoder(TINY, len(words), words.eos_token_id)}
+    )
+    run = diffuse.Run(model, words, plan=diffuse.Plan(), folder=tmp_path, device="cpu")
+    clean = some_clean()
+    run.guess = Knowing(clean)
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(2))
+    steps, ids = torch.tensor([250, 300, 800]), torch.zeros(3, 48, dtype=torch.long)
+    for blind in ([False, False, False], [True, False, True]):
+        loss = run._loss(clean, noise, steps, ids, blind=torch.tensor(blind))
+        assert float(loss) < 1e-8
+    run.guess = Knowing(torch.cat([clean[:, :PICTURE_CHANNELS], -clean[:, PICTURE_CHANNELS:]], 1))
+    assert float(run._loss(clean, noise, steps, ids, blind=torch.tensor([True] * 3))) > 1
+
+
+def test_a_model_that_knows_places_tiles_exactly() -> None:
+    """Whatever noise is shown, what is found are the waves, at their own height."""
+    clean = some_clean()
+    pipe = SimpleNamespace(unet=Knowing(clean), scheduler=scheduler())
+    words = torch.zeros(3, 48, TINY.text_width)
+    generator = torch.Generator().manual_seed(3)
+    found = placing.place(pipe, clean[:, :PICTURE_CHANNELS], words, generator)
+    assert (found - clean[:, PICTURE_CHANNELS:]).abs().max() < 1e-4
