@@ -37,7 +37,7 @@ LOG = logging.getLogger(__name__)
 
 LATTICE_SHARES = {Lattice.STRAIGHT: 0.4, Lattice.HALF_DROP: 0.3, Lattice.BRICK: 0.3}
 CAPTION_DROP = 0.1
-BLIND_SHARE = 0.35
+BLIND_SHARE = 0.12
 """Of the rows with little enough noise, those whose waves are left out, for `training.placing`."""
 _BLIND_FROM, _BLIND_TO = 200, 500
 

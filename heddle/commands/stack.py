@@ -81,7 +81,8 @@ class Progress:
                 and mark not in self._said
             ):
                 self._said.add(mark)
-                say(f"  {process.name:<10} {process.phase} {process.reason}".rstrip())
+                why = "" if process.phase in {"ready", "done"} else process.reason
+                say(f"  {process.name:<10} {process.phase} {why}".rstrip())
 
 
 def _down(given: argparse.Namespace, settings: Settings) -> int:
@@ -105,7 +106,8 @@ def _status(given: argparse.Namespace, settings: Settings) -> int:
         table(columns, rows)
         for process in state.processes:
             if process.reason:
-                say(f"{process.name}: {process.reason}")
+                before = "before this life: " if process.phase in {"starting", "ready"} else ""
+                say(f"{process.name}: {before}{process.reason}")
         if state.note:
             say(f"note: {state.note}")
     return 0 if state.condition == "ready" else 1

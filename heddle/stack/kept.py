@@ -64,6 +64,7 @@ class Kept:
     exit_code: int = 0
     restarts: int = 0
     reason: str = ""
+    """Why it ended last; kept while the next one runs."""
     started_at: str | None = None
     next_start_ms: int = 0
     _started_ms: int = 0
@@ -102,7 +103,7 @@ class Kept:
         except OSError as reason:
             self._died(127, f"cannot be started: {reason}", now_ms=now_ms)
             return
-        self.phase, self.reason = "starting", ""
+        self.phase = "starting"
         self._unanswered = 0
 
     def look(self, *, now_ms: int) -> None:

@@ -107,7 +107,6 @@ def test_a_process_that_hangs_is_ended_and_started_again(keep: Callable[..., Kee
     """It runs and answers nobody: after so many looks it is killed, the state says why, and the
     next one answers. One that answers is left alone."""
     port, other_port = free_ports(2)
-    # Backing off for two seconds: so long the state says why.
     looks = "2000,2000,60000,4,100,3"
     keeper = keep(f"one=run,{port}", f"two=run,{other_port}", policy=looks)
     keeper.until(lambda seen: seen.condition == "ready")
@@ -115,7 +114,8 @@ def test_a_process_that_hangs_is_ended_and_started_again(keep: Callable[..., Kee
     os.kill(pid, signal.SIGSTOP)
     told = keeper.until(lambda seen: any("hung" in one.reason for one in seen.processes))
     assert "silent at 3 looks" in next(one.reason for one in told.processes if one.reason)
-    keeper.until(lambda seen: seen.condition == "ready" and _restarts(seen) == 1)
+    after = keeper.until(lambda seen: seen.condition == "ready" and _restarts(seen) == 1)
+    assert "silent at 3 looks" in next(one.reason for one in after.processes if one.reason)
     assert keeper.pid("one") != pid
     assert keeper.pid("two") == neighbour_pid
 
