@@ -53,14 +53,14 @@ def sink(ledger: Ledger) -> Iterator[Sink]:
 
 
 def test_facts_are_made_without_being_asked(ledger: Ledger, sink: Sink) -> None:
-    """The engine refreshes all four by itself, and says when it did."""
+    """The engine refreshes all five by itself, and says when it did."""
     write(sink, story("alone"))
     sql = "SELECT view, exception FROM system.view_refreshes ORDER BY view"
     client = ledger.client("writer")
     found = client.query(sql).result_rows
     client.close()
     assert [view for view, _ in found] == [
-        "facts_costs", "facts_latency", "facts_machines", "facts_patterns"
+        "facts_costs", "facts_latency", "facts_lives", "facts_machines", "facts_patterns"
     ]  # fmt: skip
     assert {trouble for _, trouble in found} == {""}
 
