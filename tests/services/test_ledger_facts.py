@@ -265,6 +265,7 @@ def test_random_lives_add_up_to_their_facts(ledger: Ledger, sink: Sink, data: An
     cut = data.draw(st.integers(1, len(stream)))
     before = machine_us(ledger)
     write(sink, stream[:cut], topic=name)
+    refresh(ledger)
     write(sink, stream[cut:] or stream[:1], cut, topic=name)
     refresh(ledger)
     check_patterns(ledger, name, lives)
