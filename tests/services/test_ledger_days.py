@@ -15,7 +15,7 @@ from tests.unit.analytics import events
 from tests.unit.analytics.events import pattern
 
 PLANTED = 77
-OLD = f"""
+OLD = """
 INSERT INTO heddle.pattern_life
     (request_id, ordinal, tenant, is_known, tier, requested_at, published_at, attempt, spent)
 SELECT
@@ -23,7 +23,7 @@ SELECT
     toDateTime64('2026-03-01 12:00:00', 3, 'UTC') + 86400 * (number % 5) AS asked_at,
     asked_at + 60, 1,
     [(number, 1, 75000000, cityHash64(toDate(asked_at), 'generate', 'small', 'cpu'))]
-FROM numbers({PLANTED})"""
+FROM numbers(77)"""
 """As a ledger has them that was written long ago: nothing says when they were touched."""
 RATES = """
 INSERT INTO heddle.price_rates
