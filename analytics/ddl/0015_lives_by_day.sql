@@ -2,7 +2,8 @@
 -- facts are made of: a day is then a short stretch of rows, whatever the ids look like.
 -- A pattern is copied whenever it was touched, and copied again for five minutes more: an insert
 -- may become visible up to two minutes after it began. The engine makes the copies; on a cluster
--- each replica its own, from its own rows. ENGINE stands without its equals sign for that reason:
+-- each replica its own, from its own rows, which must not come more than three minutes late. ENGINE
+-- stands without its equals sign for that reason:
 -- what is rendered for a cluster leaves these tables as they are.
 
 CREATE TABLE IF NOT EXISTS heddle.lives_by_day (
@@ -27,7 +28,8 @@ CREATE TABLE IF NOT EXISTS heddle.lives_by_day (
     spent Array(Tuple(attempt UInt8, us UInt64, rate UInt64)),
     stored_bytes UInt64,
     made_at DateTime64(3, 'UTC') COMMENT 'When the making began that this row is of',
-    made UInt64 COMMENT 'How many patterns that making had to copy',
+    is_due UInt8 COMMENT '1: touched two minutes before that or earlier',
+    due UInt64 COMMENT 'How many such patterns the making had to copy',
     INDEX made made_at TYPE minmax GRANULARITY 1
 )
 ENGINE ReplacingMergeTree(made_at)
@@ -35,7 +37,8 @@ ORDER BY (day, pattern)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row per pattern and day; what is not the newest folds away';
 
--- A making that broke off, or is under way, has fewer rows than it set out to write.
+-- A making that broke off, or is under way, has fewer rows than it set out to write. Only those are
+-- counted that no insert under way can be speaking of; the others are copied again in any case.
 CREATE OR REPLACE VIEW heddle.lives_made AS
 WITH (
     SELECT max(lives_by_day.made_at) FROM heddle.lives_by_day
@@ -47,7 +50,7 @@ FROM (
     FROM heddle.lives_by_day
     WHERE lives_by_day.made_at > if(toUnixTimestamp(newest) = 0, newest, newest - INTERVAL 1 HOUR)
     GROUP BY at
-    HAVING countIf(counts = 1) >= max(made)
+    HAVING countIf(counts = 1 AND is_due = 1) >= max(due)
 )
 COMMENT 'When the newest making began that came to its end; 1970 where there is none';
 
@@ -56,23 +59,31 @@ DROP TABLE IF EXISTS heddle.facts_lives;
 CREATE MATERIALIZED VIEW IF NOT EXISTS heddle.facts_lives
 REFRESH AFTER 15 SECOND APPEND TO heddle.lives_by_day
 AS WITH
-    (SELECT toUnixTimestamp(lives_made.at) FROM heddle.lives_made) AS last_made,
-    toDateTime(greatest(last_made, 300) - 300, 'UTC') AS since,
-    -- Whole at first, and where so much has changed that looking each up costs more.
+    (SELECT lives_made.at FROM heddle.lives_made) AS last_made,
+    toDateTime(greatest(toUnixTimestamp(last_made), 300) - 300, 'UTC') AS since,
+    now('UTC') - INTERVAL 2 MINUTE AS due_before,
+    -- Whole at first, where a clock was set back, and where so much has changed that looking each up
+    -- costs more.
     (
-        last_made = 0
+        toUnixTimestamp(last_made) = 0
+        OR last_made > now64(3, 'UTC')
         OR (
             SELECT count() > 500000 FROM heddle.pattern_life
             WHERE pattern_life.touched_at >= since
         )
     ) AS is_whole,
     (
-        SELECT if(is_whole, 0, uniqExact(request_id, ordinal)) FROM heddle.pattern_life
-        WHERE NOT is_whole AND pattern_life.touched_at >= since
-    ) AS touched,
+        SELECT countIf(at < due_before)
+        FROM (
+            SELECT max(pattern_life.touched_at) AS at FROM heddle.pattern_life
+            WHERE NOT is_whole AND pattern_life.touched_at >= since
+            GROUP BY request_id, ordinal
+        )
+    ) AS due_of_touched,
     (
-        SELECT count() FROM (SELECT request_id FROM heddle.pattern_life FINAL WHERE is_whole)
-    ) AS everything,
+        SELECT countIf(touched_at < due_before)
+        FROM (SELECT touched_at FROM heddle.pattern_life FINAL PREWHERE is_whole)
+    ) AS due_of_all,
     sipHash128(request_id, ordinal) AS pattern,
     toDate(requested_at, 'UTC') AS day_of,
     if(published_at IS NULL, splitByChar('\n', ending)[3], '') AS failure
@@ -82,22 +93,22 @@ SELECT
     splitByChar('\n', words[toString(tenant)])[3] AS kind,
     arrayMap(one -> (one.attempt, one.us, one.rate), spent) AS spent,
     files_bytes + tile_bytes AS stored_bytes,
-    now64(3, 'UTC') AS made_at,
-    touched + everything AS made
-FROM heddle.pattern_life FINAL
-ARRAY JOIN arrayDistinct(arrayPushBack(days, day_of)) AS day
-WHERE (
-        is_whole
+    greatest(now64(3, 'UTC'), last_made + INTERVAL 1 MILLISECOND) AS made_at,
+    touched_at < due_before AS is_due,
+    due_of_touched + due_of_all AS due
+FROM (
+    -- Plain columns only, as in `lives`. Chosen before rows are folded, which is most of the work: the
+    -- choice is the same for all rows of a pattern.
+    SELECT * FROM heddle.pattern_life FINAL
+    PREWHERE is_whole
         OR (request_id, ordinal) IN (
             SELECT request_id, ordinal FROM heddle.pattern_life
             WHERE NOT is_whole AND pattern_life.touched_at >= since
         )
-    )
-    -- Words and machine time name no day; few are here before their pattern.
-    AND (
-        day = day_of OR toUInt16(day) > 0
-        OR pattern IN (
-            SELECT lives_by_day.pattern FROM heddle.lives_by_day
-            WHERE lives_by_day.day = toDate(0)
-        )
+)
+ARRAY JOIN arrayDistinct(arrayPushBack(days, day_of)) AS day
+-- Words and machine time name no day; few are here before their pattern.
+WHERE day = day_of OR toUInt16(day) > 0
+    OR pattern IN (
+        SELECT lives_by_day.pattern FROM heddle.lives_by_day WHERE lives_by_day.day = toDate(0)
     );

@@ -81,7 +81,10 @@ def test_a_late_word_remakes_its_day_and_no_other(ledger: Ledger, sink: Sink) ->
     refresh(ledger)
     found = [(row["n"], row["a"]) for row in ask(ledger, FACTS)]
     assert found == [(116, 0), (116, 0), (15, 1), (115, 0), (115, 0)]
-    copied = "SELECT countDistinct(pattern) FROM heddle.lives_by_day WHERE made < 5"
+    copied = (
+        "SELECT uniqExact(pattern) FROM heddle.lives_by_day"
+        " WHERE made_at > (SELECT min(made_at) FROM heddle.lives_by_day)"
+    )
     assert run(ledger, copied) == [1]
 
 
@@ -131,7 +134,7 @@ def test_a_making_that_broke_off_is_done_again(ledger: Ledger, sink: Sink) -> No
     ended = run(ledger, "SELECT toString(at) FROM heddle.lives_made")
     run(
         ledger,
-        "INSERT INTO heddle.lives_by_day (day, pattern, counts, made_at, made)"
+        "INSERT INTO heddle.lives_by_day (day, pattern, counts, made_at, due)"
         " VALUES ('2026-03-01', 'broken off', 0, now64(3), 2)",
     )
     assert run(ledger, "SELECT toString(at) FROM heddle.lives_made") == ended
