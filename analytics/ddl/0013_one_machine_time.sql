@@ -40,7 +40,7 @@ COMMENT 'One row per day, kind of machine, model, state and price';
 DROP TABLE IF EXISTS heddle.facts_machines;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS heddle.facts_machines
-REFRESH AFTER 15 SECOND
+REFRESH AFTER 20 SECOND
 ENGINE = MergeTree ORDER BY day
 AS SELECT
     toDate(started_at, 'UTC') AS day, stage, pool, device, model, version, state,

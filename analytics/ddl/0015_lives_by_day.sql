@@ -57,7 +57,7 @@ COMMENT 'When the newest making began that came to its end; 1970 where there is 
 DROP TABLE IF EXISTS heddle.facts_lives;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS heddle.facts_lives
-REFRESH AFTER 15 SECOND APPEND TO heddle.lives_by_day
+REFRESH AFTER 10 SECOND APPEND TO heddle.lives_by_day
 AS WITH
     (SELECT lives_made.at FROM heddle.lives_made) AS last_made,
     toDateTime(greatest(toUnixTimestamp(last_made), 300) - 300, 'UTC') AS since,

@@ -36,7 +36,7 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'What machine time was spent on';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS heddle.facts_costs
-REFRESH AFTER 15 SECOND TO heddle.days_costs
+REFRESH AFTER 20 SECOND TO heddle.days_costs
 AS WITH
     (SELECT lives_made.at FROM heddle.lives_made) AS seen_now,
     (SELECT max(days_costs.seen) FROM heddle.days_costs) AS basis_now,
@@ -114,7 +114,7 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'What became of the patterns of a day, and what they cost';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS heddle.facts_patterns
-REFRESH AFTER 15 SECOND TO heddle.days_patterns
+REFRESH AFTER 20 SECOND TO heddle.days_patterns
 AS WITH
     (
         SELECT (
@@ -222,7 +222,7 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'How long each stage took';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS heddle.facts_latency
-REFRESH AFTER 15 SECOND TO heddle.days_latency
+REFRESH AFTER 20 SECOND TO heddle.days_latency
 AS WITH
     (SELECT lives_made.at FROM heddle.lives_made) AS seen_now,
     (SELECT max(days_latency.seen) FROM heddle.days_latency) AS basis_now,
