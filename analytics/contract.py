@@ -49,8 +49,14 @@ TENANT_VIEWS: Final = (
     "daily_storage",
 )
 """Those with a column `tenant`, which is what a tenant's own reader sees, cut to that tenant."""
-FACTS: Final = ("facts_machines", "facts_costs", "facts_patterns", "facts_latency")
-"""What the engine makes anew on a timer, in the order in which one needs the other."""
+FACTS: Final = (
+    "facts_machines",
+    "facts_lives",
+    "facts_costs",
+    "facts_patterns",
+    "facts_latency",
+)
+"""What the engine brings up to date on a timer, in the order in which one needs the other."""
 
 
 def tenant_reader(tenant: str) -> str:

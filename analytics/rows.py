@@ -80,13 +80,15 @@ def _rows(record: Record, source: Source, prices: PriceBook) -> list[Row]:
     if isinstance(record, kinds.FeedbackGiven):
         _check_feedback(record, source)
     rows = [(table, {**base, **cells(record)})]
-    if isinstance(record, kinds.AssetPublished):
+    if isinstance(record, kinds.AssetPublished | kinds.PatternFailed):
         rows += _of_the_table(record, source, prices)
     return rows
 
 
-def _of_the_table(record: kinds.AssetPublished, source: Source, prices: PriceBook) -> list[Row]:
-    """The asset counts whatever its processor time says: that alone may stand in quarantine."""
+def _of_the_table(
+    record: kinds.AssetPublished | kinds.PatternFailed, source: Source, prices: PriceBook
+) -> list[Row]:
+    """The end counts whatever its processor time says: that alone may stand in quarantine."""
     base = {**source_cells(source), "event_id": _event_id(record)}
     try:
         return finish_rows(record, base, prices)
@@ -165,6 +167,7 @@ def _failed(record: kinds.PatternFailed) -> dict[str, Any]:
         "limit_text": record.limit,
         "attempts": record.attempts,
         "gpu_us": record.gpu_us,
+        "cpu_us": record.cpu_us,
         "gates": [(g.name, g.artefact, g.figure, g.limit, g.passed) for g in record.gates],
     }
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from schemas.errors import Rejected
 from schemas.names import STOPPED
-from schemas.records import Forward, Part, UsageMeasured
+from schemas.records import Forward, Part, PatternFailed, UsageMeasured
 
 from .cells import check_year
 
@@ -68,24 +68,31 @@ def _stop(
 
 
 def finish_rows(
-    record: AssetPublished, base: dict[str, Any], prices: PriceBook
+    record: AssetPublished | PatternFailed, base: dict[str, Any], prices: PriceBook
 ) -> list[tuple[str, dict[str, Any]]]:
     """The table's processor time as a share of its own, priced as device `cpu`, pool `finish`.
 
-    It is the manifest's figure: of files that were made twice, the ones that stand are paid for.
+    An asset's is the manifest's figure: of files that were made twice, the ones that stand are
+    paid for. A failure's belongs to attempt 0, which is never the one that passes, so it is waste
+    even where an asset came later; a second failure is work done again, and is another share.
     """
-    if not record.cpu_us:
+    if not record.cpu_us or not record.pattern.ordinal:
         return []
     _check_us("cpu_us", record.cpu_us)
-    price = prices.price_of(device="cpu", pool=FINISH, at=record.published_at)
+    if isinstance(record, PatternFailed):
+        attempt, at = 0, record.failed_at
+        base = {**base, "event_id": f"{record.event_id}/{round(at.timestamp() * 1000)}"}
+    else:
+        attempt, at = record.attempt, record.published_at
+    price = prices.price_of(device="cpu", pool=FINISH, at=at)
     cells = {
         **base,
         "piece": 0,
         "request_id": record.pattern.request_id,
         "ordinal": record.pattern.ordinal,
-        "attempt": record.attempt,
+        "attempt": attempt,
         "duration_us": record.cpu_us,
-        "started_at": record.published_at,
+        "started_at": at,
         "worker": "",
         "incarnation": "",
         "interval": 0,

@@ -1,10 +1,11 @@
 """What the ledger costs at rest, per batch and per question.
 
-    python -m bench.ledger [--patterns 100000] [--seconds 10] [--only-patterns]
+    python -m bench.ledger [--patterns 100000] [--seconds 10] [--only-patterns] [--late]
 
 Starts a ledger of its own in a temporary folder and prints JSON lines: memory and CPU at rest,
 latency of SELECT 1 as writer and as reader (alone, and beside a heavy question), batches through
 `analytics.sink` (all tables, durable), one table alone, and questions on so many made-up patterns.
+With `--late` it waits until no fact is due any more (over five minutes), then for late words.
 """
 
 # ruff: noqa: S608 - its SQL is put together from its own constants.
@@ -85,6 +86,14 @@ ALL_FACTS = {
     ),
 }  # fmt: skip
 REPLAYS: Final = 2
+SETTLE_S: Final = 305
+"""As long as what was touched is copied again (`ddl/0015_lives_by_day.sql`)."""
+LATE: Final = {"one day": 1, "every day": 0}
+"""Late words on a hundred patterns: neighbours in time, or spread over everything (0)."""
+LATE_WORDS = """INSERT INTO raw_feedback (request_id, ordinal, tenant, kind, happened_at, event_id)
+    SELECT lower(hex(sipHash128(toUInt64(number * {step})))) AS request_id, 1,
+    concat('tenant', toString(number * {step} % 50)), 'ordered',
+    toDateTime64('2027-06-01 00:00:00', 3, 'UTC'), concat('late', request_id) FROM numbers(100)"""
 
 
 def main() -> None:
@@ -92,6 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patterns", type=int, default=100_000)
     parser.add_argument("--only-patterns", action="store_true", help="skip rest and batches")
+    parser.add_argument("--late", action="store_true", help="facts after late words, too")
     parser.add_argument("--seconds", type=float, default=10.0, help="of rest")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="heddle-bench-ledger-"))
@@ -101,9 +111,10 @@ def main() -> None:
             say("start", seconds=time.perf_counter() - began)
             if options.only_patterns:
                 with linked(ledger, "writer") as writer, linked(ledger, "reader") as reader:
-                    on_patterns(
-                        psutil.Process(ledger.process.pid), writer, reader, options.patterns
-                    )
+                    process = psutil.Process(ledger.process.pid)
+                    on_patterns(process, writer, reader, options.patterns)
+                    if options.late:
+                        late_words(process, writer, options.patterns)
             else:
                 measure(ledger, options.patterns, options.seconds)
     finally:
@@ -246,6 +257,20 @@ def on_patterns(process: psutil.Process, writer: Link, reader: Link, patterns: i
     after = hashes(writer)
     say("replayed", times=REPLAYS, patterns=patterns, same=after == before,
         changed=[name for name in before if before[name] != after[name]])  # fmt: skip
+
+
+def late_words(process: psutil.Process, writer: Link, patterns: int) -> None:
+    """What the facts cost when nothing is due, and after late words."""
+    time.sleep(SETTLE_S)
+    for _ in range(3):
+        refresh(process, writer)
+    for name, step in LATE.items():
+        writer.execute(LATE_WORDS.replace("{step}", str(step or patterns // 100)))
+        began = cpu_s(process)
+        refresh(process, writer)
+        say(
+            "facts after late words", on=name, patterns=patterns, cpu_seconds=cpu_s(process) - began
+        )
 
 
 def hashes(writer: Link) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from postproc.provenance import signed
 from postproc.recipe import Recipe
 from postproc.steps import STEPS, write_colourway
 from postproc.work import Work
+from schemas.errors import Rejected
 
 __all__ = ["Finished", "Order", "Repeat", "finish", "print_size", "repeat_of"]
 
@@ -49,10 +50,29 @@ def finish(tile: Bytes, recipe: Recipe, order: Order) -> Finished:
     """The files of `recipe` for an 8-bit RGB tile [H, W, 3].
 
     Raises Rejected (outcome failed, no dead letter) at the first gate that fails, unless the order
-    says to carry on; Rejected (rejected) for a tile its lattice cannot hold; MissingPart and
-    Transient as the steps do.
+    says to carry on; Rejected (rejected) for a tile its lattice cannot hold; both with the
+    processor time until then. MissingPart and Transient as the steps do.
     """
     began_us = _cpu_us()
+    try:
+        work = _worked(tile, recipe, order)
+        artefacts = _sealed(work, order)
+    except Rejected as refused:
+        refused.cpu_us = _cpu_us() - began_us
+        raise
+    return Finished(
+        artefacts=artefacts,
+        figures=tuple(work.figures),
+        palette=work.separation.palette if work.separation else None,
+        fingerprint=work.fingerprint,
+        recipe_name=recipe.name,
+        recipe_version=recipe.version,
+        recipe_hash=recipe.hash(),
+        cpu_us=_cpu_us() - began_us,
+    )
+
+
+def _worked(tile: Bytes, recipe: Recipe, order: Order) -> Work:
     order.repeat.lattice.check_sides(tile.shape[1], tile.shape[0])
     check_colourways(order.colourways)
     work = Work(tile=tile, order=order, label=_label(recipe, order), recipe_sha256=recipe.hash())
@@ -60,19 +80,9 @@ def finish(tile: Bytes, recipe: Recipe, order: Order) -> Finished:
         work.described = DIGITAL_SOURCES[0]
     for step in recipe.steps:
         _take(work, partial(STEPS[step.do], work, step))
-    palette = work.separation.palette if work.separation else None
     for colourway in order.colourways:
         _take(work, partial(write_colourway, work, colourway))
-    return Finished(
-        artefacts=_sealed(work, order),
-        figures=tuple(work.figures),
-        palette=palette,
-        fingerprint=work.fingerprint,
-        recipe_name=recipe.name,
-        recipe_version=recipe.version,
-        recipe_hash=recipe.hash(),
-        cpu_us=_cpu_us() - began_us,
-    )
+    return work
 
 
 def _take(work: Work, step: Callable[[], None]) -> None:

@@ -79,7 +79,8 @@ class Rejected(HeddleError):
 
     `reason` is a sentence for people; it never holds prompt text. `field` names the input, `limit`
     what it broke. `dead_letter` says whether the raw message is kept: true for input that must be
-    repaired, false for a cancelled or expired pattern and for a failed gate.
+    repaired, false for a cancelled or expired pattern and for a failed gate. `cpu_us` is the
+    processor time spent until it was known: whoever measures it sets it, else it is 0.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Rejected(HeddleError):
         self.limit = limit
         self.outcome: Outcome = outcome
         self.dead_letter = dead_letter
+        self.cpu_us = 0
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive a process pool whole: the default keeps the sentence and loses the rest."""
@@ -107,7 +109,7 @@ class Rejected(HeddleError):
             "outcome": self.outcome,
             "dead_letter": self.dead_letter,
         }
-        return (_again, (type(self), state))
+        return (_again, (type(self), state), {"cpu_us": self.cpu_us})
 
 
 class Undecodable(Rejected):

@@ -173,6 +173,8 @@ class PatternFailed:
     gates: tuple[Gate, ...] = ()
     gpu_us: int = 0
     failed_at: datetime = EPOCH
+    cpu_us: int = 0
+    """Processor time of finishing that came to nothing; cost is taken from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

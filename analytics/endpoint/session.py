@@ -105,6 +105,10 @@ class Sessions:
             "additional_table_filters": cut_to_views(question.tenant),
             # A filter must be through with a row before anything of the question sees it.
             "short_circuit_function_evaluation": "force_enable",
+            # Conditions on a table's key before rows are folded. For a tenant's reader nothing is
+            # moved: conditions on a key's first column, the tenant, would go behind the others.
+            "optimize_move_to_prewhere": 0 if question.tenant else 1,
+            "optimize_move_to_prewhere_if_final": 0 if question.tenant else 1,
             "allow_ddl": 0,
             "readonly": 1,
         })  # fmt: skip

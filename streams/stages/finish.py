@@ -83,7 +83,8 @@ class Finish:
             return None
         tile = self._events.record(message, TileGenerated)
         event = failed(tile.pattern, STAGE, refused, at=now(), attempts=attempts)
-        return self._events.output(replace(event, gates=tile.gates, gpu_us=tile.gpu_us))
+        event = replace(event, gates=tile.gates, gpu_us=tile.gpu_us, cpu_us=refused.cpu_us)
+        return self._events.output(event)
 
     def _manifest(self, tile: TileGenerated, key: str) -> dict[str, Any]:
         recipe = self._recipe(tile)

@@ -110,7 +110,9 @@ def told(of: Pattern, draw: Any) -> tuple[list[Record], Truth]:
             records.append(events.published(of, attempt=truth.passing))
     if draw(st.booleans()):
         truth.failed = True
-        records.append(events.failed(of))
+        refused_us = draw(st.integers(0, 5_000_000))
+        truth.used_us["refused", 0] = refused_us
+        records.append(events.failed(of, cpu_us=refused_us))
     for _ in range(draw(st.integers(0, 3))):
         kind = draw(st.sampled_from(["accepted", "rejected", "ordered", "withdrawn"]))
         word = events.feedback(of, kind, draw(st.integers(10, 200)))

@@ -53,14 +53,14 @@ def sink(ledger: Ledger) -> Iterator[Sink]:
 
 
 def test_facts_are_made_without_being_asked(ledger: Ledger, sink: Sink) -> None:
-    """The engine refreshes all four by itself, and says when it did."""
+    """The engine refreshes all five by itself, and says when it did."""
     write(sink, story("alone"))
     sql = "SELECT view, exception FROM system.view_refreshes ORDER BY view"
     client = ledger.client("writer")
     found = client.query(sql).result_rows
     client.close()
     assert [view for view, _ in found] == [
-        "facts_costs", "facts_latency", "facts_machines", "facts_patterns"
+        "facts_costs", "facts_latency", "facts_lives", "facts_machines", "facts_patterns"
     ]  # fmt: skip
     assert {trouble for _, trouble in found} == {""}
 
@@ -233,6 +233,37 @@ def test_a_worker_killed_before_its_first_report_is_booked_whole(
     assert ask(ledger, "SELECT * FROM audit_states WHERE incarnation = 'young'") == []
 
 
+def test_finishing_that_failed_is_waste(ledger: Ledger, sink: Sink) -> None:
+    """75 s of a CPU are 0.001 EUR, twice where it was done twice; no asset makes it good."""
+    of = pattern("gate", tenant="gate")
+    first = events.failed(of, 6, stage="finish", cpu_us=75_000_000)
+    second = replace(first, failed_at=at(7), cpu_us=150_000_000)
+    write(sink, [events.routed(of), events.generated(of), first, first])
+    facts = (
+        "SELECT sum(f.cost) AS c, sum(f.waste_cost) AS w, sum(f.failed) AS n"
+        " FROM daily_patterns AS f WHERE tenant = 'gate'"
+    )
+    rows = (
+        "SELECT cost AS c, waste_cost AS w, outcome = 'failed' AS n"
+        " FROM patterns WHERE tenant = 'gate'"
+    )
+    for records, cost, waste, failed in (
+        ([first], "0.001", "0.001", 1),
+        ([second, first, second], "0.003", "0.003", 1),
+        ([events.published(of, cpu_us=75_000_000), first], "0.004", "0.003", 0),
+    ):
+        write(sink, records, 20)
+        refresh(ledger)
+        for sql in (facts, rows):
+            found = tuple(ask(ledger, sql)[0].values())
+            assert found == (Decimal(cost), Decimal(waste), failed)
+    sql = "SELECT stage, kind, attempt, duration_us FROM costs WHERE tenant = 'gate' ORDER BY ALL"
+    assert [tuple(row.values()) for row in ask(ledger, sql)] == [
+        ("finish", "direct", 1, 75_000_000),
+        ("finish", "waste", 0, 225_000_000),
+    ]
+
+
 COUNTED = (
     "patterns", "generated", "published", "failed", "open", "judged", "accepted", "ordered",
     "turned_down", "machine_us", "waste_us", "stored_bytes",
@@ -265,6 +296,7 @@ def test_random_lives_add_up_to_their_facts(ledger: Ledger, sink: Sink, data: An
     cut = data.draw(st.integers(1, len(stream)))
     before = machine_us(ledger)
     write(sink, stream[:cut], topic=name)
+    refresh(ledger)
     write(sink, stream[cut:] or stream[:1], cut, topic=name)
     refresh(ledger)
     check_patterns(ledger, name, lives)
@@ -310,7 +342,7 @@ def check_costs(ledger: Ledger, name: str, lives: list[Any]) -> None:
     model: Counter[Any] = Counter()
     for of, _, truth in lives:
         for (event, attempt), us in truth.used_us.items():
-            stage = "finish" if event == "finish" else "generate"
+            stage = "finish" if event in ("finish", "refused") else "generate"
             model[of.tier, of.model, stage, kind_of(truth, attempt)] += us
     sql = (
         "SELECT tier, model, stage, kind, sum(v.duration_us) AS us, sum(v.cost) AS cost"

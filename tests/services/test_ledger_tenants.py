@@ -83,6 +83,17 @@ def test_views_of_the_house_are_not_there(acme: Any, view: str) -> None:
             acme.raw_query(sql)
 
 
+def test_what_the_house_may_ask_is_no_leave_for_a_tenant(ledger: Ledger, acme: Any) -> None:
+    """The guard remembers what it let pass, for whoever asked it alone."""
+    sql = "SELECT count() FROM machine_time"
+    client = ledger.client("reader")
+    first = client.raw_query(sql, fmt="TSV")
+    assert client.raw_query(sql, fmt="TSV") == first
+    client.close()
+    with pytest.raises(DatabaseError, match="not a documented view"):
+        acme.raw_query(sql)
+
+
 def test_the_catalogue_shows_the_tenants_views_alone(acme: Any) -> None:
     """What cannot be asked is not listed."""
     tables = acme.query("SELECT name FROM system.tables").result_rows

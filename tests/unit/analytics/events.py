@@ -112,12 +112,13 @@ def published(of: Pattern, seconds: float = 9, attempt: int = 1, **given: Any) -
     return replace(base, **given)
 
 
-def failed(of: Pattern, seconds: float = 6, outcome: str = "failed") -> PatternFailed:
-    return PatternFailed(
+def failed(of: Pattern, seconds: float = 6, outcome: str = "failed", **given: Any) -> PatternFailed:
+    base = PatternFailed(
         event_id=f"{of.pattern_id}/generate/failed", pattern=of, stage="generate",
         outcome=outcome, reason="seam", field="seam_p", limit="1.0", attempts=3,
         failed_at=at(seconds),
     )  # fmt: skip
+    return replace(base, **given)
 
 
 def feedback(

@@ -224,3 +224,23 @@ def test_an_asset_counts_whatever_its_processor_time_says() -> None:
     """Impossible time goes to quarantine alone; the files are there all the same."""
     tables = [name for name, _ in rows(events.published(pattern(), cpu_us=10**15))]
     assert tables == ["raw_offsets", "raw_published", "raw_quarantine"]
+
+
+def test_finishing_that_failed_is_a_share_of_no_attempt() -> None:
+    """Priced as the table's other time; attempt 0 never passes, so that it is waste for good."""
+    record = events.failed(pattern(), stage="finish", cpu_us=99)
+    share = cells(record, "usage_shares")
+    assert (share["stage"], share["device"], share["pool"]) == ("finish", "cpu", "finish")
+    assert (share["attempt"], share["duration_us"], share["price_id"]) == (0, 99, "cpu-2026")
+    assert share["started_at"] == record.failed_at
+    assert cells(record, "raw_failed")["cpu_us"] == 99
+    again = cells(events.failed(pattern(), 7, stage="finish", cpu_us=99), "usage_shares")
+    assert again["event_id"] != share["event_id"], "work done again is paid for again"
+
+
+def test_failures_without_processor_time_have_no_share() -> None:
+    """Those of generate, whose time is in its usage; and of requests that never became patterns."""
+    for record in (events.failed(pattern()), events.failed(pattern(ordinal=0), cpu_us=5)):
+        assert [name for name, _ in rows(record)] == ["raw_offsets", "raw_failed"]
+    tables = [name for name, _ in rows(events.failed(pattern(), cpu_us=10**15))]
+    assert tables == ["raw_offsets", "raw_failed", "raw_quarantine"]

@@ -48,3 +48,10 @@ def test_errors_survive_pickling(error: HeddleError) -> None:
     assert type(again) is type(error)
     assert str(again) == str(error)
     assert vars(again) == vars(error)
+
+
+def test_what_was_spent_survives_too() -> None:
+    """A process of the pool measures it, the stage tells of it."""
+    refused = Rejected("r", outcome="failed")
+    refused.cpu_us = 75_000_000
+    assert pickle.loads(pickle.dumps(refused)).cpu_us == 75_000_000  # noqa: S301 - as above

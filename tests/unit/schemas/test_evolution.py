@@ -24,6 +24,7 @@ FOREVER = {
     "TileGenerated.v1": "3037eba42ae73094",
     "AssetPublished.v1": "210293c8becdc277",
     "PatternFailed.v1": "5caf6b657c5cbb6f",
+    "PatternFailed.v2": "387e623668a5f42f",
     "RequestCompleted.v1": "9956dc0011ec5956",
     "FeedbackGiven.v1": "2f8a01d533966e66",
     "CancelRequested.v1": "16d93ca008c24b19",
