@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from postproc.brought import Brought, Rgb, bring
-from postproc.colour import Bytes, oklab_planes
+from postproc.colour import Bytes, Floats, oklab_planes
 from postproc.figures import Figure, reported
 from postproc.files import PrintSize, write_png
 from postproc.finish import Finished, Order, finish
@@ -24,7 +24,7 @@ from postproc.lattice import Lattice, step_and_repeat, window
 from postproc.order import UM_PER_INCH
 from postproc.recipe import Recipe
 from postproc.remake import means
-from postproc.seams import SeamLimits
+from postproc.seams import SeamLimits, local_flaw
 from postproc.vectors import draw_vector
 
 MARKED_PX_MAX: Final = 1200
@@ -184,27 +184,40 @@ def brought_of(
 
 
 def worst_stretch(rgb: Bytes, lattice: Lattice) -> Stretch:
-    """Where the cloth jumps most across a join, compared with how it jumps beside it."""
+    """Where the cloth jumps most across a join, compared with how it jumps beside it.
+
+    A stretch that `seam_local` refuses comes first: beside sharp art that jumps as far it would be
+    overlooked.
+    """
     height_px, width_px = rgb.shape[:2]
     right = window(rgb, lattice, left=width_px - 2, top=0, width=4, height=height_px)
     bottom = window(rgb, lattice, left=0, top=height_px - 2, width=width_px, height=4)
-    stretches = [
-        _worst_of("right", right),
-        _worst_of("bottom", np.ascontiguousarray(bottom.transpose(1, 0, 2))),
-    ]
+    strips = {"right": right, "bottom": np.ascontiguousarray(bottom.transpose(1, 0, 2))}
+    axis, local = local_flaw(rgb, lattice)
+    if local.ratio > SeamLimits().local_max:
+        start_px, stop_px = local.pixels(len(strips[axis]))
+        jump = float(_excess(strips[axis])[start_px:stop_px].mean())
+        return Stretch(axis=axis, start_px=start_px, stop_px=stop_px, jump=jump)
+    stretches = [_worst_of(axis, strip) for axis, strip in strips.items()]
     return max(stretches, key=lambda stretch: stretch.jump)
 
 
 def _worst_of(axis: str, strip: Bytes) -> Stretch:
     """The worst stretch of a join in the middle of a strip [n, 4, 3]."""
-    jumps = np.sqrt((np.diff(oklab_planes(strip), axis=2) ** 2).sum(axis=0))
-    excess = np.maximum(jumps[:, 1] - np.maximum(jumps[:, 0], jumps[:, 2]), 0)
+    excess = _excess(strip)
     length = max(1, len(excess) // _WORST_SHARE)
     sums = np.convolve(excess, np.ones(length), "valid")
     start = int(np.argmax(sums))
     return Stretch(
         axis=axis, start_px=start, stop_px=start + length, jump=float(sums[start]) / length
     )
+
+
+def _excess(strip: Bytes) -> Floats:
+    """How far each pixel's jump across the join stands over the jumps beside it."""
+    jumps = np.sqrt((np.diff(oklab_planes(strip), axis=2) ** 2).sum(axis=0))
+    excess: Floats = np.maximum(jumps[:, 1] - np.maximum(jumps[:, 0], jumps[:, 2]), 0)
+    return excess
 
 
 def marked(rgb: Bytes, lattice: Lattice, stretch: Stretch) -> bytes:

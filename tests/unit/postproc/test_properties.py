@@ -91,7 +91,7 @@ def test_every_recipe_refuses_a_cropped_photograph(
     crop = np.ascontiguousarray(photograph(seed)[top : top + 64, left : left + 72])
     with pytest.raises(Rejected) as caught:
         finish(crop, shipped_recipe(recipe), Order(repeat=repeat_of(lattice, 40_000, 40_000)))
-    assert caught.value.field in {"seam_p", "seam_r2", "edge_line"}
+    assert caught.value.field in {"seam_p", "seam_r2", "edge_line", "seam_local"}
     assert caught.value.outcome == "failed"
 
 
