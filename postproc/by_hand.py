@@ -22,6 +22,7 @@ from postproc.finish import Finished, Order, finish
 from postproc.gates import tile_gates
 from postproc.lattice import Lattice, step_and_repeat, window
 from postproc.order import UM_PER_INCH
+from postproc.plates_read import bring_plates
 from postproc.recipe import Recipe
 from postproc.remake import means
 from postproc.seams import SeamLimits, local_flaw
@@ -175,11 +176,17 @@ def brought_of(
     ground: Rgb | None = None,
     proof: bool = False,
 ) -> Brought:
-    """The RGB pixels of any file that can be checked; vectors are drawn VECTOR_PX wide."""
+    """The RGB pixels of any file that can be checked; vectors are drawn VECTOR_PX wide.
+
+    Of a separation TIFF, the picture that its plates print together.
+    """
     head = data[:1024].lstrip()
     if head.startswith((b"<", b"\xef\xbb\xbf<", b"%PDF")):
         rgb = draw_vector(data, lattice, width_px=VECTOR_PX, field=field)
         return Brought(rgb=rgb, notes=(f"drawn {rgb.shape[1]} px wide",))
+    plates = bring_plates(data, field=field)
+    if plates is not None:
+        return plates
     return bring(data, field=field, ground=ground, proof=proof)
 
 

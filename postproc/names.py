@@ -85,6 +85,11 @@ def colour_name(oklab: tuple[float, float, float]) -> str:
     return list(_COLOUR_NAMES)[int(np.argmin(gaps))]
 
 
+def colour_of(word: str) -> tuple[int, int, int] | None:
+    """The sRGB colour that a name of `colour_name` stands for; None for other words."""
+    return _COLOUR_NAMES.get(word)
+
+
 def plate_name(rank: int, oklab: tuple[float, float, float], *, name: str = "") -> str:
     """`01-navy`: the plate's place in printing order from 1, and its name or what it looks like."""
     return f"{rank:02d}-{slug(name)[:PLATE_CHARACTERS_MAX] if name else colour_name(oklab)}"
