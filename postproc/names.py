@@ -61,7 +61,6 @@ _COLOUR_NAMES: Final[dict[str, tuple[int, int, int]]] = {
     "mauve": (170, 124, 158),
     "plum": (96, 32, 84),
     "rose": (204, 164, 166),
-    "blush": (244, 208, 206),
     "taupe": (150, 131, 116),
     "chocolate": (74, 42, 28),
 }
