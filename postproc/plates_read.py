@@ -8,7 +8,6 @@ name says none or one that is taken, in one of its own: for judging edges, never
 from __future__ import annotations
 
 import io
-import itertools
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -34,7 +33,9 @@ _CMYK_INKS: Final = 4
 _INK_SET_CMYK: Final = 1
 _UM: Final = {2: 25_400, 3: 10_000}
 _LEVELS: Final = (20, 100, 180, 250)
-_WHEEL: Final[tuple[Rgb, ...]] = tuple(itertools.product(_LEVELS, repeat=3))
+_WHEEL: Final[tuple[Rgb, ...]] = tuple(
+    (red, green, blue) for red in _LEVELS for green in _LEVELS for blue in _LEVELS
+)
 """What a plate may look like whose name says no colour; the furthest from all others is taken."""
 
 
