@@ -2,6 +2,7 @@
 
     <tenant>/files/<aa>/<sha256>.<extension>                      content; <aa> = first two digits
     <tenant>/patterns/<request_id>/<ordinal>/<stage>.json         manifest of one stage
+    <tenant>/likeness/<page>.json                                 fingerprints of late patterns
     claims/<request_id>                                           what route decided
 
 A key is made of segments of `[A-Za-z0-9._-]` that do not begin with a dot, so no key leaves its
@@ -21,6 +22,7 @@ from schemas.errors import Rejected
 KEY_CHARS_MAX: Final = 512
 SEGMENT_CHARS_MAX: Final = 128
 ORDINAL_MAX: Final = 9_999
+PAGE_MAX: Final = 99
 
 CLAIMS: Final = "claims"
 """First segment of all claims; so no tenant may have this name."""
@@ -53,6 +55,14 @@ def manifest_key(tenant: str, request_id: str, *, ordinal: int, stage: str) -> s
         raise _refusal("ordinal", str(ordinal), limit=f"0 to {ORDINAL_MAX}")
     _check("stage", stage, _STAGE, limit="a lower-case letter, then up to 31 of [a-z0-9-]")
     return f"{tenant}/patterns/{request_id}/{ordinal}/{stage}.json"
+
+
+def likeness_key(tenant: str, page: int) -> str:
+    """Key of one page of the fingerprints that are remembered of a tenant."""
+    check_tenant(tenant)
+    if not 0 <= page <= PAGE_MAX:
+        raise _refusal("page", str(page), limit=f"0 to {PAGE_MAX}")
+    return f"{tenant}/likeness/{page:02d}.json"
 
 
 def claim_key(request_id: str) -> str:

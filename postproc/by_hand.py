@@ -15,16 +15,17 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from postproc.brought import Brought, Rgb, bring
-from postproc.colour import Bytes, oklab_planes
+from postproc.colour import Bytes, Floats, oklab_planes
 from postproc.figures import Figure, reported
 from postproc.files import PrintSize, write_png
 from postproc.finish import Finished, Order, finish
 from postproc.gates import tile_gates
 from postproc.lattice import Lattice, step_and_repeat, window
 from postproc.order import UM_PER_INCH
+from postproc.plates_read import bring_plates
 from postproc.recipe import Recipe
 from postproc.remake import means
-from postproc.seams import SeamLimits
+from postproc.seams import SeamLimits, local_flaw
 from postproc.vectors import draw_vector
 
 MARKED_PX_MAX: Final = 1200
@@ -175,36 +176,55 @@ def brought_of(
     ground: Rgb | None = None,
     proof: bool = False,
 ) -> Brought:
-    """The RGB pixels of any file that can be checked; vectors are drawn VECTOR_PX wide."""
+    """The RGB pixels of any file that can be checked; vectors are drawn VECTOR_PX wide.
+
+    Of a separation TIFF, the picture that its plates print together.
+    """
     head = data[:1024].lstrip()
     if head.startswith((b"<", b"\xef\xbb\xbf<", b"%PDF")):
         rgb = draw_vector(data, lattice, width_px=VECTOR_PX, field=field)
         return Brought(rgb=rgb, notes=(f"drawn {rgb.shape[1]} px wide",))
+    plates = bring_plates(data, field=field)
+    if plates is not None:
+        return plates
     return bring(data, field=field, ground=ground, proof=proof)
 
 
 def worst_stretch(rgb: Bytes, lattice: Lattice) -> Stretch:
-    """Where the cloth jumps most across a join, compared with how it jumps beside it."""
+    """Where the cloth jumps most across a join, compared with how it jumps beside it.
+
+    A stretch that `seam_local` refuses comes first: beside sharp art that jumps as far it would be
+    overlooked.
+    """
     height_px, width_px = rgb.shape[:2]
     right = window(rgb, lattice, left=width_px - 2, top=0, width=4, height=height_px)
     bottom = window(rgb, lattice, left=0, top=height_px - 2, width=width_px, height=4)
-    stretches = [
-        _worst_of("right", right),
-        _worst_of("bottom", np.ascontiguousarray(bottom.transpose(1, 0, 2))),
-    ]
+    strips = {"right": right, "bottom": np.ascontiguousarray(bottom.transpose(1, 0, 2))}
+    axis, local = local_flaw(rgb, lattice)
+    if local.ratio > SeamLimits().local_max:
+        start_px, stop_px = local.pixels(len(strips[axis]))
+        jump = float(_excess(strips[axis])[start_px:stop_px].mean())
+        return Stretch(axis=axis, start_px=start_px, stop_px=stop_px, jump=jump)
+    stretches = [_worst_of(axis, strip) for axis, strip in strips.items()]
     return max(stretches, key=lambda stretch: stretch.jump)
 
 
 def _worst_of(axis: str, strip: Bytes) -> Stretch:
     """The worst stretch of a join in the middle of a strip [n, 4, 3]."""
-    jumps = np.sqrt((np.diff(oklab_planes(strip), axis=2) ** 2).sum(axis=0))
-    excess = np.maximum(jumps[:, 1] - np.maximum(jumps[:, 0], jumps[:, 2]), 0)
+    excess = _excess(strip)
     length = max(1, len(excess) // _WORST_SHARE)
     sums = np.convolve(excess, np.ones(length), "valid")
     start = int(np.argmax(sums))
     return Stretch(
         axis=axis, start_px=start, stop_px=start + length, jump=float(sums[start]) / length
     )
+
+
+def _excess(strip: Bytes) -> Floats:
+    """How far each pixel's jump across the join stands over the jumps beside it."""
+    jumps = np.sqrt((np.diff(oklab_planes(strip), axis=2) ** 2).sum(axis=0))
+    excess: Floats = np.maximum(jumps[:, 1] - np.maximum(jumps[:, 0], jumps[:, 2]), 0)
+    return excess
 
 
 def marked(rgb: Bytes, lattice: Lattice, stretch: Stretch) -> bytes:

@@ -50,8 +50,13 @@ def distance(one: str, other: str) -> float:
     return float(1 - np.minimum(first, second).sum() / most) if most else 0.0
 
 
+def is_fingerprint(text: object) -> bool:
+    """Whether this is what `fingerprint` answers."""
+    return isinstance(text, str) and len(text) == CELLS and set(text) <= set("0123456789abcdef")
+
+
 def _levels(text: str) -> npt.NDArray[np.int64]:
-    if len(text) != CELLS or not set(text) <= set("0123456789abcdef"):
+    if not is_fingerprint(text):
         raise Rejected(
             "a fingerprint is not of this kind",
             field="known",

@@ -1,6 +1,7 @@
 """What happens from line to line of a picture: mean jumps, bends and strays, in OKLab.
 
-The measure under the seam gate, in memory that does not grow with the picture.
+And where along a line it happens: `flaws` keeps each join's stretches apart. The measure under the
+seam gate, in memory that does not grow with the length of the lines.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ import numpy.typing as npt
 from postproc.colour import Bytes, Floats, oklab_planes
 
 BLOCK_PIXELS_MAX: Final = 1 << 16
+BINS_MAX: Final = 64
+"""Stretches of a line that are told apart; a line shorter than that has one for each pixel."""
+ALONE_TIMES: Final = 3.0
+"""A jump counts as a flaw by what it has over so many times the larger jump beside it. An edge that
+was drawn, however sharp its paint, seldom does; one that was cut, or stained up to a line, does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,8 @@ class LineMeans:
     """[n - 3] how far a jump differs from the average of the jumps beside it."""
     strays: Floats
     """[n - 2] how far a line stands off both its neighbours in one direction."""
+    flaws: Floats
+    """[n - 3, bins] how far a jump stands alone, means over stretches of the line."""
 
 
 def line_means(lines: Bytes) -> LineMeans:
@@ -34,16 +42,25 @@ def line_means(lines: Bytes) -> LineMeans:
     jumps = np.zeros(count - 1)
     bends = np.zeros(count - 3)
     strays = np.zeros((3, count - 2))
+    bins = min(BINS_MAX, length)
+    flaws = np.zeros((count - 3, bins))
     step = max(1, BLOCK_PIXELS_MAX // count)
     for start in range(0, length, step):
         steps = np.diff(oklab_planes(lines[:, start : start + step]), axis=1)
-        jumps += _norm(steps).sum(axis=1)
+        lengths = _norm(steps)
+        jumps += lengths.sum(axis=1)
         bends += _norm(steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2).sum(axis=1)
         strays += _offsets(steps).sum(axis=2)
+        alone = lengths[1:-1] - ALONE_TIMES * np.maximum(lengths[:-2], lengths[2:])
+        places = np.arange(start, start + lengths.shape[1]) * bins // length
+        firsts = np.flatnonzero(np.diff(places, prepend=-1))
+        flaws[:, places[firsts]] += np.add.reduceat(np.maximum(alone, 0), firsts, axis=1)
+    flaws /= np.bincount(np.arange(length) * bins // length)
     return LineMeans(
         (jumps / length).astype(np.float32),
         (bends / length).astype(np.float32),
         _norm(strays / length).astype(np.float32),
+        flaws.astype(np.float32),
     )
 
 

@@ -51,14 +51,42 @@ _COLOUR_NAMES: Final[dict[str, tuple[int, int, int]]] = {
     "yellow": (248, 220, 60),
     "orange": (244, 140, 40),
     "peach": (252, 205, 170),
+    # The muted ones: without them a soft colour falls to the grey that is as light.
+    "sage": (163, 184, 153),
+    "moss": (92, 122, 62),
+    "slate": (98, 114, 130),
+    "denim": (74, 112, 158),
+    "petrol": (12, 82, 98),
+    "powder": (184, 212, 232),
+    "mauve": (170, 124, 158),
+    "plum": (96, 32, 84),
+    "rose": (204, 164, 166),
+    "taupe": (150, 131, 116),
+    "chocolate": (74, 42, 28),
 }
+_NEUTRAL: Final = ("black", "charcoal", "grey", "silver", "white")
+NEUTRAL_CHROMA_MAX: Final = 0.025
+NEUTRAL_DARK: Final = 0.5
+"""What is lighter than this in OKLab and has more chroma than a grey has a hue that people name;
+of darker colours they say black or charcoal all the same."""
+HUE_WEIGHT: Final = 2.0
+"""People name a colour by its hue before its lightness."""
 _COLOUR_LAB: Final = oklab_from_srgb8(np.array(list(_COLOUR_NAMES.values()), dtype=np.uint8))
 
 
 def colour_name(oklab: tuple[float, float, float]) -> str:
-    """The plain English name nearest to an OKLab colour."""
-    gaps = ((_COLOUR_LAB - np.array(oklab, dtype=np.float32)) ** 2).sum(axis=1)
+    """The plain English name nearest to an OKLab colour; a grey's only for what has no hue."""
+    lightness, a, b = oklab
+    parts = (_COLOUR_LAB - np.array(oklab, dtype=np.float32)) ** 2
+    gaps = parts @ np.array([1, HUE_WEIGHT, HUE_WEIGHT], dtype=np.float32)
+    if lightness > NEUTRAL_DARK and a * a + b * b > NEUTRAL_CHROMA_MAX**2:
+        gaps[[name in _NEUTRAL for name in _COLOUR_NAMES]] = np.inf
     return list(_COLOUR_NAMES)[int(np.argmin(gaps))]
+
+
+def colour_of(word: str) -> tuple[int, int, int] | None:
+    """The sRGB colour that a name of `colour_name` stands for; None for other words."""
+    return _COLOUR_NAMES.get(word)
 
 
 def plate_name(rank: int, oklab: tuple[float, float, float], *, name: str = "") -> str:

@@ -99,6 +99,7 @@ STEP_RULES: Final[dict[str, dict[str, Rule]]] = {
         "seam_p_max": Rule(default=1.3, low=0.1, high=100),
         "seam_r2_max": Rule(default=3.0, low=0.1, high=1000),
         "edge_line_max": Rule(default=3.0, low=0.1, high=1000),
+        "seam_local_max": Rule(default=2.0, low=0.1, high=1000),
         "modal_share_max": Rule(default=0.998, low=0, high=1),
         "spread_min": Rule(default=0.01, low=0, high=1),
         # 0 reports how wide edges are and decides nothing.

@@ -44,6 +44,7 @@ def check_tile(work: Work, step: Step) -> None:
         p_max=step.number("seam_p_max"),
         r2_max=step.number("seam_r2_max"),
         edge_line_max=step.number("edge_line_max"),
+        local_max=step.number("seam_local_max"),
     )
     work.figures += tile_gates(
         work.tile,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FILE_BYTES_MAX: Final = 256 << 20
 MANIFEST: Final = "manifest.json"
 MARKED: Final = "seam-marked.png"
-SEAM_GATES: Final = frozenset({"seam_p", "seam_r2", "edge_line"})
+SEAM_GATES: Final = frozenset({"seam_p", "seam_r2", "edge_line", "seam_local"})
 COLUMNS: Final = ("gate", "of", "figure", "limit", "passed", "where")
 
 

@@ -20,7 +20,8 @@ from schemas import names
 from schemas.errors import Rejected, Undecodable
 from schemas.plain import from_plain, to_plain
 from schemas.records import AssetPublished, File, Resolution, TileGenerated
-from streams.stages.finish_order import Known, Table, order_of
+from streams.stages.finish_order import Table, order_of
+from streams.stages.known import Neighbours
 from streams.stages.refusal import failed, now
 from streams.stages.tile import gates_of, manifest_key
 
@@ -57,7 +58,7 @@ class Finish:
         self, *, events: Events, store: AssetStore, pool: CountedPool, table: Table
     ) -> None:
         self._events, self._store, self._pool, self._table = events, store, pool, table
-        self._known = Known()
+        self._known = Neighbours(store)
 
     def open(self) -> None:
         """Shelf reachable. Raises Unusable, Transient."""

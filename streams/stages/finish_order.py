@@ -1,15 +1,13 @@
 """What finish asks of the table for one pattern: its event, its labels, this installation's means.
 
-And which fingerprints of the tenant's earlier work it hands in. `order_labels` reads the labels.
+`order_labels` reads the labels; `known` remembers the tenant's earlier work, which is handed in.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from postproc.finish import Order, repeat_of
 from postproc.order import Words
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
     from postproc.provenance import Signer
     from postproc.recipe import Recipe
     from schemas.records import Pattern
-
-TENANTS_MAX: Final = 256
-KNOWN_MAX: Final = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,35 +34,6 @@ class Table:
     """Who signs every file, last of all; None signs nothing."""
     words: Words | None = None
     """What every file says of itself; None leaves it to the recipe."""
-
-
-class Known:
-    """Fingerprints of what this process has finished, the latest of each tenant; in memory only."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._tenants: OrderedDict[str, OrderedDict[str, str]] = OrderedDict()
-
-    def add(self, pattern: Pattern, fingerprint: str) -> None:
-        """Remember a pattern; an empty fingerprint is none."""
-        if not fingerprint:
-            return
-        with self._lock:
-            mine = self._tenants.setdefault(pattern.tenant, OrderedDict())
-            self._tenants.move_to_end(pattern.tenant)
-            mine[pattern.pattern_id] = fingerprint
-            mine.move_to_end(pattern.pattern_id)
-            if len(mine) > KNOWN_MAX:
-                mine.popitem(last=False)
-            if len(self._tenants) > TENANTS_MAX:
-                self._tenants.popitem(last=False)
-
-    def others(self, pattern: Pattern) -> tuple[tuple[str, str], ...]:
-        """(pattern id, fingerprint) of the tenant's patterns that are not of this request."""
-        own = f"{pattern.request_id}."
-        with self._lock:
-            mine = self._tenants.get(pattern.tenant) or OrderedDict()
-            return tuple(one for one in mine.items() if not one[0].startswith(own))
 
 
 def order_of(pattern: Pattern, table: Table, known: tuple[tuple[str, str], ...] = ()) -> Order:

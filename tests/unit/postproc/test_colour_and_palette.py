@@ -15,6 +15,7 @@ from postproc.colour import (
     srgb_from_linear,
 )
 from postproc.lattice import STRAIGHT
+from postproc.names import colour_name
 from postproc.palette import find_palette, map_to_inks
 from schemas.errors import Rejected
 
@@ -100,3 +101,23 @@ def test_impossible_palettes_are_refused(colours_max: int) -> None:
     with pytest.raises(Rejected) as caught:
         find_palette(np.zeros((8, 8, 3), np.uint8), STRAIGHT, colours_max=colours_max)
     assert (caught.value.field, caught.value.limit) == ("palette_max", "1 to 256")
+
+
+@pytest.mark.parametrize(
+    ("rgb", "name"),
+    [
+        ((163, 184, 153), "sage"),
+        ((178, 190, 170), "sage"),
+        ((188, 198, 180), "sage"),
+        ((192, 192, 192), "silver"),
+        ((130, 127, 124), "grey"),
+        ((243, 241, 236), "white"),
+        ((200, 170, 170), "rose"),
+        ((24, 36, 84), "navy"),
+        ((16, 16, 20), "black"),
+    ],
+)
+def test_colours_are_named_as_people_see_them(rgb: tuple[int, int, int], name: str) -> None:
+    """A soft colour keeps its hue's name and does not become the grey that is as light."""
+    lightness, a, b = (float(value) for value in oklab_from_srgb8(np.array(rgb, np.uint8)))
+    assert colour_name((lightness, a, b)) == name

@@ -56,7 +56,7 @@ def test_every_recipe_refuses_a_crop(periodic: Any, recipe: str, lattice: str) -
     with pytest.raises(Rejected) as caught:
         finish(crop, shipped_recipe(recipe), order(lattice))
     assert (caught.value.outcome, caught.value.dead_letter) == ("failed", False)
-    assert caught.value.field in {"seam_p", "seam_r2", "edge_line"}
+    assert caught.value.field in {"seam_p", "seam_r2", "edge_line", "seam_local"}
     assert caught.value.cpu_us > 0
 
 

@@ -73,6 +73,50 @@ def test_one_off_colour_border_line_is_caught_and_placed(
     assert edge.where == side
 
 
+STAINS: dict[str, tuple[Any, str, tuple[int, int]]] = {
+    "the bottom edge": (np.s_[-24:, 20:50], "the bottom-top join", (20, 50)),
+    "the left edge": (np.s_[100:130, :24], "the right-left join", (100, 130)),
+}
+
+
+@pytest.mark.parametrize("edge", STAINS)
+def test_a_stain_that_ends_at_the_border_is_caught_and_placed(periodic: Any, edge: str) -> None:
+    """A stain on an eighth of one edge, which thins out into the cloth: means over the edge pass
+    it, its own stretch does not, and the figure says where."""
+    place, join, (start, stop) = STAINS[edge]
+    tile = periodic(STRAIGHT, seed=8, side_px=256, soft=0.02)
+    assert passed(seam_figures(tile, STRAIGHT))
+    fade = np.linspace(0, 0.5, 24)
+    share = fade[:, None, None] if edge == "the bottom edge" else fade[None, ::-1, None]
+    stained = tile.copy()
+    stained[place] = np.rint(tile[place] * (1 - share) + np.array([90, 60, 30]) * share)
+    figures = {f.name: f for f in seam_figures(stained, STRAIGHT)}
+    assert [name for name, f in figures.items() if not f.passed] == ["seam_local"]
+    said = figures["seam_local"].where
+    assert said.startswith(join)
+    first, last = (int(word) for word in said.split(", ")[1].split(" px")[0].split(" to "))
+    assert start - 8 <= first < last <= stop + 8
+
+
+@EACH_LATTICE
+def test_one_cut_motif_is_caught(periodic: Any, lattice: Any) -> None:
+    """A piece of the art that was laid over one border and ends there is refused."""
+    tile = periodic(lattice, seed=6, side_px=256, soft=0.05)
+    fade = np.clip(np.linspace(3, 0, 30), 0, 1)[:, None, None]
+    cut = tile.copy()
+    cut[:30, 60:100] = np.rint(tile[:30, 60:100] * (1 - fade) + tile[101:131, 150:190] * fade)
+    assert passed(seam_figures(tile, lattice))
+    assert not passed(seam_figures(cut, lattice)[-1:])
+
+
+def test_a_square_whose_side_lies_on_the_border_passes() -> None:
+    """Squares have straight sides everywhere; one that lies on the join by right is no flaw."""
+    tile = np.full((128, 128, 3), 235, np.uint8)
+    for top in range(0, 128, 32):
+        tile[top : top + 16, 8:24] = tile[top : top + 16, 72:88] = (20, 90, 60)
+    assert passed(seam_figures(tile, STRAIGHT))
+
+
 def test_a_border_line_is_still_caught_after_enlarging(periodic: Any) -> None:
     """An off-colour line that was four times enlarged is found at the size it had."""
     tile = periodic(STRAIGHT, seed=3, side_px=64, soft=0.1).clip(0, 235)
@@ -85,7 +129,7 @@ def test_a_border_line_is_still_caught_after_enlarging(periodic: Any) -> None:
 def test_flat_tiles_have_no_seam_and_no_infinity() -> None:
     """A single colour divides by nothing: every seam figure is 0."""
     figures = seam_figures(np.full((16, 16, 3), 90, np.uint8), HALF_DROP)
-    assert [figure.figure for figure in figures] == [0.0, 0.0, 0.0]
+    assert [figure.figure for figure in figures] == [0.0, 0.0, 0.0, 0.0]
 
 
 def test_stripes_that_start_on_the_border_pass() -> None:

@@ -14,9 +14,11 @@ import pytest
 import tifffile
 from PIL import Image
 
+from postproc.by_hand import check_file
 from postproc.files import PrintSize, tiff_size_um
 from postproc.lattice import HALF_DROP
 from postproc.plates import Separation, separate
+from postproc.plates_read import INKS_MAX, plate_colours
 from postproc.separations import (
     LAYERED_PIXELS_MAX,
     pack,
@@ -118,3 +120,42 @@ def test_layers_have_a_bound(separation: Separation, names: list[str]) -> None:
     with pytest.raises(Rejected) as caught:
         write_layered_tiff(large, separation.palette, SIZE, names=names)
     assert caught.value.limit == f"{LAYERED_PIXELS_MAX} px"
+
+
+@pytest.mark.parametrize("inks", [2, 4, 6])
+def test_check_judges_the_plates_of_a_separation_file(
+    separation: Separation, names: list[str], inks: int
+) -> None:
+    """Plates that repeat pass as one picture, with names and size said; a cut of them does not."""
+    own = masks(separation)[:inks]
+    checked = check_file(write_separated_tiff(pack(own), names[:inks], SIZE), HALF_DROP)
+    assert checked.passed
+    assert checked.notes[0].startswith(f"{inks} plates ({names[0]}, {names[1]}")
+    assert (checked.width_px, checked.width_um) == (SIZE.width_px, SIZE.width_um)
+    cut = pack([mask[:74, :81] for mask in own])
+    assert not check_file(write_separated_tiff(cut, names[:inks], SIZE), HALF_DROP).passed
+
+
+def test_one_cut_plate_of_many_is_seen(separation: Separation, names: list[str]) -> None:
+    """The darkest plate moved aside, bare where it came from: the picture no longer repeats."""
+    own = masks(separation)
+    navy = next(plate for plate, name in enumerate(names) if "navy" in name)
+    own[navy] = np.roll(own[navy], 11, axis=1)
+    own[navy][:, :11] = False
+    assert not check_file(write_separated_tiff(pack(own), names, SIZE), HALF_DROP).passed
+
+
+def test_plates_without_colour_names_are_told_apart() -> None:
+    """Spot names that say no colour, none at all, and one colour twice: each plate its own."""
+    names = ["spot a", "PANTONE 123", "plate 3", "01-navy", "02-navy", *["x"] * 27]
+    colours = plate_colours(names)
+    assert len(set(colours)) == INKS_MAX == len(names)
+    assert colours[3] == (24, 36, 84)
+
+
+def test_damaged_separation_files_are_refused(separation: Separation, names: list[str]) -> None:
+    """A file cut short is named so; it neither passes nor crashes the reader."""
+    data = write_separated_tiff(pack(masks(separation)), names, SIZE)
+    for length in (len(data) // 3, len(data) // 2):
+        with pytest.raises(Rejected):
+            check_file(data[:length], HALF_DROP)

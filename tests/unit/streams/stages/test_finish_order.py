@@ -8,7 +8,8 @@ import pytest
 
 from schemas.errors import Rejected
 from schemas.records import Pattern
-from streams.stages.finish_order import KNOWN_MAX, TENANTS_MAX, Known, Table, order_of
+from streams.stages.finish_order import Table, order_of
+from streams.stages.known import KNOWN_MAX, TENANTS_MAX, Known
 
 TABLE = Table(recipes={})
 PATTERN = Pattern(
