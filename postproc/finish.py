@@ -55,7 +55,7 @@ def finish(tile: Bytes, recipe: Recipe, order: Order) -> Finished:
     """
     began_us = _cpu_us()
     try:
-        work = _worked(tile, recipe, order)
+        work, palette = _worked(tile, recipe, order)
         artefacts = _sealed(work, order)
     except Rejected as refused:
         refused.cpu_us = _cpu_us() - began_us
@@ -63,7 +63,7 @@ def finish(tile: Bytes, recipe: Recipe, order: Order) -> Finished:
     return Finished(
         artefacts=artefacts,
         figures=tuple(work.figures),
-        palette=work.separation.palette if work.separation else None,
+        palette=palette,
         fingerprint=work.fingerprint,
         recipe_name=recipe.name,
         recipe_version=recipe.version,
@@ -72,7 +72,8 @@ def finish(tile: Bytes, recipe: Recipe, order: Order) -> Finished:
     )
 
 
-def _worked(tile: Bytes, recipe: Recipe, order: Order) -> Work:
+def _worked(tile: Bytes, recipe: Recipe, order: Order) -> tuple[Work, Palette | None]:
+    """What all steps left behind, and the palette that was found, before any colourway's."""
     order.repeat.lattice.check_sides(tile.shape[1], tile.shape[0])
     check_colourways(order.colourways)
     work = Work(tile=tile, order=order, label=_label(recipe, order), recipe_sha256=recipe.hash())
@@ -80,9 +81,10 @@ def _worked(tile: Bytes, recipe: Recipe, order: Order) -> Work:
         work.described = DIGITAL_SOURCES[0]
     for step in recipe.steps:
         _take(work, partial(STEPS[step.do], work, step))
+    palette = work.separation.palette if work.separation else None
     for colourway in order.colourways:
         _take(work, partial(write_colourway, work, colourway))
-    return work
+    return work, palette
 
 
 def _take(work: Work, step: Callable[[], None]) -> None:
