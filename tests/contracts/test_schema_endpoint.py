@@ -143,7 +143,7 @@ def test_their_client_browses(registry: Any) -> None:
     for subject, number in newest.items():
         assert registry.get_versions(subject) == list(range(1, number + 1))
         latest = registry.get_latest_version(subject)
-        assert registry.get_version(subject, 1).schema_id == latest.schema_id
+        assert registry.get_version(subject, number).schema_id == latest.schema_id
         assert registry.get_schema(latest.schema_id).schema_str == latest.schema.schema_str
         found = registry.get_schema_versions(latest.schema_id)
         assert subject in {version.subject for version in found}
