@@ -65,6 +65,12 @@ def ember(tiles: Tensor, swatches: Sequence[render.Swatch]) -> Tensor:
     return _dyed(tiles, ("brown", "orange", "cream"))
 
 
+def verdigris(tiles: Tensor, swatches: Sequence[render.Swatch]) -> Tensor:
+    """Old copper: every colour becomes teal, sage or cream, or between, by its lightness."""
+    del swatches
+    return _dyed(tiles, ("teal", "sage", "cream"))
+
+
 def keyline(tiles: Tensor, swatches: Sequence[render.Swatch]) -> Tensor:
     """A drawn line wherever two colours meet, as a block cutter leaves it; black or cream."""
     lattice, reach_px = swatches[0].lattice, _px(_LINE_PX, tiles)
@@ -80,6 +86,7 @@ def keyline(tiles: Tensor, swatches: Sequence[render.Swatch]) -> Tensor:
 STYLES: dict[str, Callable[[Tensor, Sequence[render.Swatch]], Tensor]] = {
     "indigo": indigo,
     "ember": ember,
+    "verdigris": verdigris,
     "keyline": keyline,
 }
 """Each takes tiles (B, 3, H, W) of one lattice and their swatches."""

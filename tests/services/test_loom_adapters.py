@@ -54,9 +54,9 @@ def _tile(engine: Engine, row: Row) -> Tile:
 
 
 def test_small_files_are_there() -> None:
-    """Both vats, each of a house style, plain safetensors of at most 2 MB for the UNet alone."""
+    """The vats, each of a house style, plain safetensors of at most 2 MB for the UNet alone."""
     assert set(installed([BUILT_IN_ADAPTERS])) == {path.stem for path in FILES} <= set(STYLES)
-    assert {"ember", "indigo"} <= {path.stem for path in FILES}
+    assert {"ember", "indigo", "verdigris"} <= {path.stem for path in FILES}
     for path in FILES:
         assert path.stat().st_size <= BYTES_MAX
         with safe_open(path, framework="pt") as opened:

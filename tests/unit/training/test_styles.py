@@ -68,6 +68,16 @@ def test_indigo_is_one_vat() -> None:
     assert float((tile.amax((1, 2)) - ends[1]).abs().max()) < 0.02
 
 
+def test_verdigris_is_another() -> None:
+    """Whatever the colours were, green is in every pixel as much as anything else, or nearly."""
+    red, green, blue = styles.draw("verdigris", [swatch("leaf", Lattice.BRICK)], SIZE_PX)[0]
+    ends = palette.table(names=("teal", "cream"))
+    for channel, (deep, pale) in zip((red, green, blue), ends.T, strict=True):
+        assert abs(float(channel.min()) - float(min(deep, pale))) < 0.02
+        assert abs(float(channel.max()) - float(max(deep, pale))) < 0.02
+    assert bool((green >= blue - 0.02).all())
+
+
 def test_dark_grounds_take_light_lines() -> None:
     """On navy the keyline is cream: a line that nobody sees is no style."""
     dark = render.Swatch(
