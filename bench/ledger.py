@@ -43,8 +43,10 @@ RECORDS: Final = 2_000
 HEAVY_READERS: Final = 2
 RUNS: Final = 3
 """Of a question, after one that warms."""
-CHUNK_ROWS_MAX = 1_000_000
-"""Of one made-up insert: each is one statement with a time limit."""
+CHUNK_ROWS_MAX = 250_000
+"""Of one made-up insert: each is one statement with limits of time and memory."""
+TRIES_MAX = 60
+"""Of one made-up insert, while facts are copied in the memory that it would need; 2 s apart."""
 PATTERN_ID = "lower(hex(sipHash128(number)))"
 MADE_UP = {
     # Table: its share of the patterns, and the rows.
@@ -286,15 +288,30 @@ def hashes(writer: Link) -> dict[str, Any]:
 
 
 def fill(process: psutil.Process, writer: Link, patterns: int) -> None:
-    """Made-up rows, a million at a time."""
+    """Made-up rows, CHUNK_ROWS_MAX at a time; what is refused for now is offered again."""
     for table, (share, sql) in MADE_UP.items():
         began, used, rows = time.perf_counter(), cpu_s(process), int(patterns * share)
+        refused = 0
         for start in range(0, rows, CHUNK_ROWS_MAX):
             count = min(CHUNK_ROWS_MAX, rows - start)
-            writer.execute(sql.replace("{start}", str(start)).replace("{n}", str(count)))
+            refused += offered(
+                writer, sql.replace("{start}", str(start)).replace("{n}", str(count))
+            )
         seconds = time.perf_counter() - began
         say("fill", table=table, rows=rows, rows_per_second=rows / seconds, seconds=seconds,
-            rows_per_cpu_second=rows / (cpu_s(process) - used))  # fmt: skip
+            rows_per_cpu_second=rows / (cpu_s(process) - used), refused=refused)  # fmt: skip
+
+
+def offered(writer: Link, sql: str) -> int:
+    """Insert, again where it is refused for now, as the record stage does; how often that was."""
+    for refused in range(TRIES_MAX):
+        try:
+            writer.execute(sql)
+        except Transient:
+            time.sleep(2)
+        else:
+            return refused
+    raise Transient(f"a made-up insert was refused {TRIES_MAX} times")
 
 
 def refresh(process: psutil.Process, writer: Link) -> None:
