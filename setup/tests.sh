@@ -13,8 +13,11 @@ if [ $# -gt 0 ]; then
 fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+# A job of its own, or bash would let it ignore ctrl-C, and its broker would not be taken down.
+set -m
 $PYTEST tests/services >"$log" 2>&1 &
 services=$!
+set +m
 trap 'kill -INT "$services" 2>/dev/null || true; rm -f "$log"' INT TERM
 ended=0
 $PYTEST --ignore tests/services || ended=$?

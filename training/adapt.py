@@ -29,7 +29,7 @@ from training import placing
 from training.autoencode import encode
 from training.draw import Drawer
 from training.folder import Sample
-from training.lattice import Lattice, lower_neighbour, right_neighbour
+from training.lattice import Lattice, window
 from training.model import PICTURE_CHANNELS, reduced
 from training.phase import meet
 from training.reader import tokens
@@ -199,7 +199,7 @@ class _Run:
         """The tile's latents, moved over the endless cloth by a chance that keeps its repeat."""
         latents = self.latents[place, self.dice.randrange(len(_OFFSETS_PX))]
         right, down = (self.dice.randrange(latents.shape[-1]) for _ in range(2))
-        return _moved(latents, self.lattices[place], right, down)
+        return window(latents, self.lattices[place], right, down)
 
     def _loss(self, clean: Tensor, lattices: Sequence[Lattice], words: Tensor) -> Tensor:
         """Mean squared error of v; noise, places and timesteps as the model itself had them."""
@@ -221,25 +221,12 @@ class _Run:
         return functional.mse_loss(guess.float(), kept * noise - lost * clean)
 
 
-def _moved(tile: Tensor, lattice: Lattice, right: int, down: int) -> Tensor:
-    """The window of the endless cloth that begins `right`, `down` (less than a side) in the tile.
-
-    It is a unit of the same repeat: (..., H, W) -> (..., H, W).
-    """
-    height, width = tile.shape[-2:]
-    below = lower_neighbour(tile, lattice)
-    rows = torch.cat([tile, right_neighbour(tile, lattice)], -1)
-    other = torch.cat([below, right_neighbour(below, lattice)], -1)
-    cloth = torch.cat([rows, other], -2)
-    return cloth[..., down : down + height, right : right + width]
-
-
 @torch.no_grad()
 def _latents(drawer: Drawer, sample: Sample) -> Tensor:
     """The tile moved by every offset, encoded as the model means it: (offsets, channels, h, w)."""
     vae = drawer.pipe.vae
     shift = getattr(vae.config, "shift_factor", None) or 0.0
-    tiles = torch.stack([_moved(sample.pixels, sample.lattice, px, px) for px in _OFFSETS_PX])
+    tiles = torch.stack([window(sample.pixels, sample.lattice, px, px) for px in _OFFSETS_PX])
     return (encode(vae, drawer.wrap, tiles, sample.lattice) - shift) * vae.config.scaling_factor
 
 

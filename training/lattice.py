@@ -82,3 +82,16 @@ def lower_neighbour(tile: torch.Tensor, lattice: Lattice) -> torch.Tensor:
     """The unit below (..., H, W); W must be even for brick."""
     shift = tile.shape[-1] // 2 if lattice is Lattice.BRICK else 0
     return torch.roll(tile, shift, -1)
+
+
+def window(tile: torch.Tensor, lattice: Lattice, right: int, down: int) -> torch.Tensor:
+    """The window of the endless cloth that begins `right`, `down` (less than a side) in the tile.
+
+    It is a unit of the same repeat: (..., H, W) -> (..., H, W).
+    """
+    height, width = tile.shape[-2:]
+    below = lower_neighbour(tile, lattice)
+    rows = torch.cat([tile, right_neighbour(tile, lattice)], -1)
+    other = torch.cat([below, right_neighbour(below, lattice)], -1)
+    cloth = torch.cat([rows, other], -2)
+    return cloth[..., down : down + height, right : right + width]

@@ -34,7 +34,6 @@ UNEVEN = 0.03
 DEFAULT_FILE = Path(__file__).with_name("probe.safetensors")
 BYTES_MAX = 4_000_000
 # Motifs whose lattice shows inside one tile: single shapes in cells, more than one cell a side.
-_IN_CELLS = ("dot", "ring", "heart", "star", "moon", "leaf", "daisy", "diamond")
 _MANY_CELLS = ("tiny", "small", "medium")
 
 
@@ -137,7 +136,7 @@ def tones(tiles: Tensor) -> Tensor:
 
 def shows_lattice(motif: str, scale: str) -> bool:
     """Whether one tile can tell its lattice to anybody who looks at it alone."""
-    return motif in _IN_CELLS and scale in _MANY_CELLS
+    return motif in motifs.IN_CELLS and scale in _MANY_CELLS
 
 
 def truth(swatches: list[render.Swatch]) -> dict[str, Tensor]:

@@ -19,17 +19,16 @@ import torch
 from torch import Tensor
 
 from training.lattice import Lattice, grid
-from training.motifs import MOTIFS, SCALES
+from training.motifs import IN_CELLS, MOTIFS, SCALES
+from training.motifs.texture import CHIPS
 
 CHANNELS = 4
 HEIGHT = 2.5
 """Amplitude, where pictures have unit variance: waves stand out of noise before pictures do."""
 _PERIOD_MIN = 2.5
 """In latent places; a finer wave is drawn at half its frequency, which says more and is seen."""
-_THROWN = {"terrazzo": (10, 8, 4, 2)}
+_THROWN = {"terrazzo": CHIPS}
 """Cells to a side of families whose parts lie loosely."""
-_IN_CELLS = ("dot", "ring", "diamond", "heart", "star", "moon", "leaf", "daisy")
-"""Families whose cells lie on the lattice themselves; the lines of others run on straight."""
 
 
 @cache
@@ -38,9 +37,9 @@ def waves(motif: str, scale: str, lattice: Lattice, side: int) -> Tensor:
     across, down = _counts(motif, SCALES.index(scale), side)
     u, v = grid(side)
     x, y = across * u, down * v
-    if motif in _IN_CELLS and lattice is Lattice.HALF_DROP:
+    if motif in IN_CELLS and lattice is Lattice.HALF_DROP:
         y = y - x / 2
-    elif motif in _IN_CELLS and lattice is Lattice.BRICK:
+    elif motif in IN_CELLS and lattice is Lattice.BRICK:
         x = x - y / 2
     turns = [phase * (2 * math.pi) for phase in (x, y)]
     return HEIGHT * torch.stack([f(turn) for turn in turns for f in (torch.cos, torch.sin)])

@@ -9,7 +9,18 @@ from __future__ import annotations
 from training.motifs import botanical, figurative, geometric, ornament, texture, weave
 from training.motifs.canvas import DENSITIES, SCALES, Canvas, Layer, Layers, Motif
 
-__all__ = ["ALL", "DENSITIES", "MOTIFS", "NAMES", "SCALES", "Canvas", "Layer", "Layers", "Motif"]
+__all__ = [
+    "ALL",
+    "DENSITIES",
+    "IN_CELLS",
+    "MOTIFS",
+    "NAMES",
+    "SCALES",
+    "Canvas",
+    "Layer",
+    "Layers",
+    "Motif",
+]
 
 _KINDS = (geometric, weave, botanical, figurative, texture, ornament)
 _FOUND: dict[str, Motif] = {name: motif for kind in _KINDS for name, motif in kind.FAMILIES.items()}
@@ -27,4 +38,8 @@ ALL: tuple[str, ...] = (
     "deco-fan", "seigaiha", "ikat", "fern", "rose", "berry", "ditsy-floral", "tossed-botanical",
     "bird", "confetti", "memphis", "animal-spot", "brushstroke",
 )  # fmt: skip
+IN_CELLS: frozenset[str] = frozenset(
+    {"dot", "ring", "diamond", "heart", "star", "moon", "leaf", "daisy"}
+)
+"""Of NAMES, those with one shape to a cell of the lattice itself; the lines of others run on."""
 MOTIFS: dict[str, Motif] = {name: _FOUND[name] for name in ALL}

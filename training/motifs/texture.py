@@ -23,10 +23,13 @@ from training.motifs.canvas import (
     away,
 )
 
+CHIPS: Counts = (10, 8, 4, 2)
+"""Cells of terrazzo, a loose chip near the middle of each."""
+
 
 def _terrazzo(canvas: Canvas, inks: int) -> Layers:
     """Loose chips: one polygon near every cell's middle, its parameters drawn per cell."""
-    count = (10, 8, 4, 2)[canvas.scale]
+    count = CHIPS[canvas.scale]
     x, y = canvas.u * count, canvas.v * count
     column, row = torch.floor(x), torch.floor(y)
     chosen: list[Tensor] = []

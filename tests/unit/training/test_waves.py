@@ -11,22 +11,13 @@ import torch
 from inference.seamless import make_seamless
 from training import diffuse, placing, render
 from training.latents import ShardPlan, Shards, write_shard
-from training.lattice import Lattice, lower_neighbour, right_neighbour
+from training.lattice import Lattice, window
 from training.model import PICTURE_CHANNELS, TINY, autoencoder, scheduler, text_encoder, unet
 from training.motifs import NAMES, SCALES
 from training.vocabulary import write
 from training.waves import CHANNELS, HEIGHT, waves
 
 LATTICES = list(Lattice)
-
-
-def shifted(wave: torch.Tensor, lattice: Lattice, right: int, down: int) -> torch.Tensor:
-    """The window of the endless plane `right`, `down` places on, less than a tile."""
-    rows = torch.cat([wave, right_neighbour(wave, lattice)], -1)
-    below = lower_neighbour(wave, lattice)
-    other = torch.cat([below, right_neighbour(below, lattice)], -1)
-    side = wave.shape[-1]
-    return torch.cat([rows, other], -2)[..., down : down + side, right : right + side]
 
 
 @pytest.mark.parametrize("side", [16, 32])
@@ -38,7 +29,7 @@ def test_waves_run_on_across_every_edge(lattice: Lattice, side: int) -> None:
             wave = waves(motif, scale, lattice, side)
             assert wave.shape == (CHANNELS, side, side)
             for right, down in ((1, 0), (0, 1), (side // 2, 3)):
-                moved = shifted(wave, lattice, right, down)
+                moved = window(wave, lattice, right, down)
                 for first in (0, 2):
                     before = torch.complex(wave[first], wave[first + 1])
                     after = torch.complex(moved[first], moved[first + 1])
@@ -61,7 +52,7 @@ def test_equal_waves_mean_equal_cloth(motif: str, lattice: Lattice) -> None:
     moves = torch.nonzero(alike).tolist()
     assert len(moves) >= 4
     for down, right in moves:
-        assert (shifted(tile, lattice, right, down) - tile).abs().max() < 2e-3
+        assert (window(tile, lattice, right, down) - tile).abs().max() < 2e-3
 
 
 def test_shards_pair_tiles_with_the_waves_of_what_they_show(tmp_path: Path) -> None:
