@@ -30,19 +30,23 @@ from training.model import (
 )
 from training.state import load_state, save_state
 
-_TILES_PX = {"half": TILE_PX // 2, "whole": TILE_PX}
+_TILES_PX = {"quarter": TILE_PX // 4, "half": TILE_PX // 2, "whole": TILE_PX}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """Everything a run is made of; the folder holds its checkpoints."""
+    """Everything a run is made of; the folder holds its checkpoints.
+
+    `quarter_share` and `half_share` of the time are spent when half and whole tiles join.
+    """
 
     folder: Path
     shape: Shape = SHIPPED
     device: str = "cpu"
     shards: int = 12
     shard_tiles: int = SHARD_TILES
-    half_share: float = 0.35
+    quarter_share: float = 0.4
+    half_share: float = 0.65
     autoencode: autoencode.Plan = field(default_factory=autoencode.Plan)
     reader: reader.Plan = field(default_factory=reader.Plan)
     diffuse: diffuse.Plan = field(default_factory=diffuse.Plan)
@@ -102,17 +106,18 @@ def _text(course: Course) -> tuple[CLIPTextModel, CLIPTokenizer]:
 def weave(course: Course) -> diffuse.Progress:
     """Train UNet and text encoder on the shards at hand, from the last checkpoint if any.
 
-    The first share of the time goes to half tiles: the same strokes and words, four times as fast.
-    One step of three is a whole tile after that: waves must learn their size, strokes know theirs.
+    The smaller a tile the more of them are seen, and strokes and words are the same on all: quarter
+    tiles come first, which hold one repeat or four, then half ones, then whole ones, of which large
+    repeats need all. Smaller ones stay among them.
     """
     model, tokenizer = read(course)
     run = diffuse.Run(
         model, tokenizer, plan=course.diffuse, folder=course.folder, device=course.device
     )
-    half = Shards(course.folder / "half", TILE_PX // 2)
-    run.train([half], course.half_share)
-    whole = Shards(course.folder / "whole", TILE_PX)
-    return run.train([half, half, whole])
+    quarter, half, whole = (Shards(course.folder / name, px) for name, px in _TILES_PX.items())
+    run.train([quarter], course.quarter_share)
+    run.train([quarter, half], course.half_share)
+    return run.train([quarter, half, whole])
 
 
 def polish(course: Course) -> float:

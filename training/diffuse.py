@@ -27,7 +27,7 @@ from inference.seamless import make_seamless
 from training import captions, labels, waves
 from training.latents import Shards
 from training.lattice import Lattice
-from training.model import LATENT_STRIDE, PICTURE_CHANNELS, TILE_PX, reduced, scheduler
+from training.model import PICTURE_CHANNELS, TILE_PX, reduced, scheduler
 from training.muon import Muon
 from training.phase import meet
 from training.reader import tokens
@@ -246,9 +246,8 @@ class Run:
         return functional.mse_loss(guess.float(), wanted)
 
     def _rows(self, shards: Shards) -> int:
-        """Rows per step: four times as many of half tiles, which cost a quarter each."""
-        whole = shards.latents.shape[-1] >= TILE_PX // LATENT_STRIDE
-        return self.plan.batch if whole else 4 * self.plan.batch
+        """Rows per step: of tiles half as wide, which cost a quarter each, twice as many."""
+        return self.plan.batch * (TILE_PX // shards.tile_px)
 
     def _rates(self) -> None:
         share = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(self._spent(), 1.0)))

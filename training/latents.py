@@ -22,6 +22,7 @@ from training.autoencode import encode
 from training.labels import FIELDS, label, swatch
 from training.lattice import Lattice
 from training.model import LATENT_STRIDE, PICTURE_CHANNELS, TILE_PX
+from training.motifs import SCALES
 from training.waves import waves
 
 LOG = logging.getLogger(__name__)
@@ -38,13 +39,22 @@ _SAME = 1e-3
 _COARSE_ONLY = ("check", "terrazzo", "scallop", "chevron", "wave", "trellis")
 
 
-def _half_tile_group(generator: torch.Generator) -> tuple[render.Group, str]:
-    """A group for tiles of half the side, and the scale that its strokes have on a whole tile."""
+def _group(generator: torch.Generator, tile_px: int) -> tuple[render.Group, str]:
+    """A group for tiles of this side, and the scale that its strokes have on a whole tile."""
     while True:
-        motif, scale, lattice = render.draw_group(generator)
-        finer = _finer(motif)
-        if scale in finer:
-            return (motif, scale, lattice), finer[scale]
+        motif, drawn, lattice = render.draw_group(generator)
+        scale = named(motif, drawn, tile_px)
+        if scale is not None:
+            return (motif, drawn, lattice), scale
+
+
+def named(motif: str, drawn: str, tile_px: int) -> str | None:
+    """What the scale `drawn` on a tile of this side is called on a whole one; None for too fine."""
+    scale: str | None = drawn
+    while tile_px < TILE_PX and scale is not None:
+        scale = _finer(motif).get(scale)
+        tile_px *= 2
+    return scale
 
 
 def _finer(motif: str) -> dict[str, str]:
@@ -79,10 +89,7 @@ def _shard_members(index: int, plan: ShardPlan) -> Iterator[tuple[list[render.Sw
     """The shard's swatches, group by group, and the scale that each group is labelled with."""
     generator = torch.Generator().manual_seed(1000 + index)
     for _ in range(plan.tiles // GROUP_TILES):
-        group = render.draw_group(generator)
-        scale = group[1]
-        if plan.tile_px < TILE_PX:
-            group, scale = _half_tile_group(generator)
+        group, scale = _group(generator, plan.tile_px)
         yield [render.draw_swatch(group, generator) for _ in range(GROUP_TILES)], scale
 
 
@@ -91,8 +98,8 @@ def write_shard(
 ) -> None:
     """Render and encode one shard, unless it exists; its contents follow from `index` alone.
 
-    Half tiles (half of TILE_PX) hold the same strokes as whole ones, only fewer of them, at a
-    quarter of the work; they carry the label of the whole tile that they would be cut from.
+    Half and quarter tiles hold the same strokes as whole ones, only fewer of them, at a quarter or
+    a sixteenth of the work; they carry the label of the whole tile that they would be cut from.
     """
     path = folder / f"shard-{index:04d}.safetensors"
     if path.exists():
@@ -153,7 +160,7 @@ class Shards:
         self._folder = folder
         self._loaded: set[str] = set()
         side = tile_px // LATENT_STRIDE
-        self._half = tile_px < TILE_PX
+        self.tile_px = tile_px
         self.latents = torch.empty(0, PICTURE_CHANNELS, side, side, dtype=torch.float16)
         self.labels = torch.empty(0, len(FIELDS), dtype=torch.int16)
         self._rows: dict[Lattice, Tensor] = {}
@@ -191,7 +198,5 @@ class Shards:
 
     def _waves(self, row: list[int]) -> Tensor:
         said = swatch(row)
-        drawn = said.scale
-        if self._half:
-            drawn = next(own for own, finer in _finer(said.motif).items() if finer == said.scale)
-        return waves(said.motif, drawn, said.lattice, self.latents.shape[-1])
+        scales = (drawn for drawn in SCALES if named(said.motif, drawn, self.tile_px) == said.scale)
+        return waves(said.motif, next(scales), said.lattice, self.latents.shape[-1])

@@ -34,7 +34,7 @@ class Shape:
     """Sizes of one model; the default is the shipped one, `tiny` is for tests of seconds."""
 
     autoencoder: tuple[int, ...] = (16, 24, 48, 64)
-    unet: tuple[int, ...] = (40, 64, 128, 128, 128)
+    unet: tuple[int, ...] = (96, 128, 128)
     text_width: int = 128
     text_layers: int = 2
     groups: int = 8
@@ -43,7 +43,7 @@ class Shape:
 SHIPPED = Shape()
 TINY = Shape(
     autoencoder=(12, 12, 12, 12),
-    unet=(8, 16, 16, 16, 16),
+    unet=(8, 16, 16),
     text_width=16,
     text_layers=1,
     groups=4,
@@ -105,25 +105,26 @@ def _kept(size: int, channels: int) -> torch.Tensor:
 
 
 def unet(shape: Shape) -> UNet2DConditionModel:
-    """A UNet that narrows to 2 x 2 for a whole tile, predicting v.
+    """A UNet of few and wide levels, predicting v.
 
-    Motifs stand two to the power of something to a side, so a grid of some level has one place for
-    each of them, and attention, which has no positions, is their mean: noise folded over the whole
-    tile, which is all there is to find a lattice by when noise is all there is. Deep levels cost
-    little; the finest one, which costs most, has only its ends. The caption steers every level, not
-    the deep ones alone: pooled, it joins the time embedding, which scales and shifts the features
-    of every residual block. Half a tile, by which sheared wraps roll, is one place of the deepest
-    grid, so that these stay exact.
+    Once lattice waves say where in the repeat a place lies, what to draw there is a matter of that
+    place and of the caption: so most of the width is at the finest grid, and there every place asks
+    the caption's words for its colour. No grid but the coarsest compares places with each other,
+    which the waves themselves need in order to be found in noise. The caption, pooled, also joins
+    the time embedding, which scales and shifts the features of every residual block. Half a
+    quarter tile, by which sheared wraps roll, is one place of the coarsest grid, so that these
+    stay exact.
     """
-    deep = len(shape.unet) - 2
+    fine, *coarse = shape.unet
     return UNet2DConditionModel(
         sample_size=TILE_PX // LATENT_STRIDE,
         in_channels=PICTURE_CHANNELS + waves.CHANNELS,
         out_channels=PICTURE_CHANNELS + waves.CHANNELS,
-        down_block_types=("DownBlock2D", "DownBlock2D", *("CrossAttnDownBlock2D",) * deep),
-        up_block_types=(*("CrossAttnUpBlock2D",) * deep, "UpBlock2D", "UpBlock2D"),
-        block_out_channels=shape.unet,
-        layers_per_block=(0, *(1,) * (deep + 1)),
+        down_block_types=("CrossAttnDownBlock2D", *("DownBlock2D" for _ in coarse)),
+        up_block_types=(*("UpBlock2D" for _ in coarse), "CrossAttnUpBlock2D"),
+        block_out_channels=(fine, *coarse),
+        layers_per_block=1,
+        only_cross_attention=True,
         attention_head_dim=4,
         cross_attention_dim=shape.text_width,
         addition_embed_type="text",
