@@ -125,6 +125,7 @@ class Nothing:
     """A stage whose engine does nothing: what is left is Avro, checks, ledger, delivery."""
 
     name = "generate"
+    takes_tombstones = False
 
     def __init__(self) -> None:
         self._endings: list[Ending] = []

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class PooledStage:
     """Runs `work` on `threads_max` threads with at most `waiting_max` records before them."""
 
+    takes_tombstones = False
+
     def __init__(self, work: Work, *, threads_max: int, waiting_max: int) -> None:
         self.name = work.name
         self._work = work

@@ -147,7 +147,7 @@ class Runner:
             return True
         if not self._may_begin(share, message, now_ms):
             return False
-        if message.value is None:
+        if message.value is None and not self._stage.takes_tombstones:
             share.ledger.take(place.offset)
             share.ledger.finish(place.offset)
             self._ops.count(metrics.ENDED, self._stage.name, "skipped")

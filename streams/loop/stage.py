@@ -59,6 +59,8 @@ class Stage(Protocol):
     """One stage on the runner. Every method is called on the runner's thread."""
 
     name: str
+    takes_tombstones: bool
+    """Whether records without a value are submitted too; the runner ends them itself where not."""
 
     def open(self) -> None:
         """Get ready for the first record; `ready` may follow later. Raises Unusable."""

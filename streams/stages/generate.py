@@ -75,6 +75,7 @@ class GenerateStage:
     """A Stage for the runner around one engine."""
 
     name = STAGE
+    takes_tombstones = False
 
     def __init__(self, parts: Parts) -> None:
         self._parts, self._limits = parts, parts.limits

@@ -58,6 +58,8 @@ class Recording:
     """A Stage for the runner: decode, gather, insert."""
 
     name = STAGE
+    takes_tombstones = True
+    """The audit of offsets misses none of them."""
 
     def __init__(self, *, events: Events, sink: Sink, limits: RecordLimits | None = None) -> None:
         self._events, self._sink = events, sink
@@ -79,6 +81,9 @@ class Recording:
         if not self._gathered:
             self._since_ms = _now_ms()
         name = self._events.name_of(message)
+        if message.value is None:
+            self._gather(message.place, None, name, message)
+            return
         try:
             record: Record = self._events.record(message, topic_of(name).record)
         except Undecodable:

@@ -36,6 +36,7 @@ class Hands:
     """A stage in the test's hands: it holds what it is given until told how each record ends."""
 
     name = "hands"
+    takes_tombstones = False
 
     def __init__(self) -> None:
         self.held: dict[Place, Message] = {}
@@ -195,6 +196,20 @@ def test_a_tombstone_first_after_a_death_stops_nothing(bench: Bench) -> None:
     bench.open()
     bench.until(lambda: b"behind" in bench.stage.seen)
     bench.until(lambda: bench.committed(0)[0] == 2)
+
+
+@pytest.mark.timeout(60)
+def test_a_stage_that_takes_tombstones_ends_them_itself(bench: Bench) -> None:
+    """Like any other record: in flight until the stage says so."""
+    bench.stage.takes_tombstones = True
+    bench.put(0, "gone", value=None)
+    bench.open()
+    bench.until(lambda: bench.stage.held)
+    (place,) = bench.stage.held
+    assert bench.stage.held[place].value is None
+    assert bench.committed(0)[0] == 0
+    bench.stage.end(place)
+    bench.until(lambda: bench.committed(0)[0] == 1)
 
 
 @pytest.mark.timeout(60)
