@@ -37,6 +37,20 @@ def test_every_view_of_a_tenant_has_a_policy_for_everybody_who_may_see_it() -> N
         ]
 
 
+def test_a_tenant_s_policy_comes_before_its_question() -> None:
+    """What the endpoint pins for a tenant's reader is pinned on a server too, and no tenant lacks
+    the readers' limits."""
+    (text,) = [one for one in access(["acme", "dye-works"]) if "heddle_tenant_limits" in one]
+    assert "INHERIT 'heddle_reader_limits'" in text
+    assert re.findall(r"(\w+) = (\S+) CONST", text) == [
+        ("short_circuit_function_evaluation", "'force_enable'"),
+        ("optimize_move_to_prewhere", "0"),
+        ("optimize_move_to_prewhere_if_final", "0"),
+    ]
+    assert text.endswith("TO heddle_readers_acme, heddle_readers_dye__works")
+    assert not any("heddle_tenant_limits" in one for one in access())
+
+
 def test_users_come_without_a_way_in() -> None:
     """No password stands in a file that is shipped."""
     users = [one for one in access(["acme"]) if one.startswith("CREATE USER")]
