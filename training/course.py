@@ -45,8 +45,8 @@ class Course:
     device: str = "cpu"
     shards: int = 12
     shard_tiles: int = SHARD_TILES
-    quarter_share: float = 0.4
-    half_share: float = 0.65
+    quarter_share: float = 0.35
+    half_share: float = 0.5
     autoencode: autoencode.Plan = field(default_factory=autoencode.Plan)
     reader: reader.Plan = field(default_factory=reader.Plan)
     diffuse: diffuse.Plan = field(default_factory=diffuse.Plan)
@@ -107,8 +107,8 @@ def weave(course: Course) -> diffuse.Progress:
     """Train UNet and text encoder on the shards at hand, from the last checkpoint if any.
 
     The smaller a tile the more of them are seen, and strokes and words are the same on all: quarter
-    tiles come first, which hold one repeat or four, then half ones, then whole ones, of which large
-    repeats need all. Smaller ones stay among them.
+    tiles come first, which hold one repeat or four, then half ones join, then whole ones, which
+    large repeats need.
     """
     model, tokenizer = read(course)
     run = diffuse.Run(
@@ -117,7 +117,7 @@ def weave(course: Course) -> diffuse.Progress:
     quarter, half, whole = (Shards(course.folder / name, px) for name, px in _TILES_PX.items())
     run.train([quarter], course.quarter_share)
     run.train([quarter, half], course.half_share)
-    return run.train([quarter, half, whole])
+    return run.train([half, whole])
 
 
 def polish(course: Course) -> float:

@@ -1,17 +1,18 @@
 """What the finish stage remembers of a tenant's earlier work, to tell of near-duplicates.
 
-The latest fingerprints of each tenant, in memory and, so that a restart and other workers know
-them too, in a few small pages on the tenant's shelf. A page is read before it is written, not
-locked: of two processes that write one page in the same moment one may lose its entry, which costs
-a report and never a pattern.
+The latest fingerprints of each tenant, in memory and, so that a restart and, a minute later, other
+workers know them too, in a few small pages on the tenant's shelf. A page is read before it is
+written, not locked: of two processes that write one page in the same moment one may lose its entry,
+which costs a report and never a pattern.
 """
 
 from __future__ import annotations
 
 import json
+import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,8 @@ PAGES: Final = 16
 PAGE_MAX: Final = KNOWN_MAX // PAGES
 """Patterns on one page; a pattern's id decides its page, and each page drops its own oldest."""
 PAGE_BYTES_MAX: Final = 64 << 10
+AGAIN_S: Final = 60.0
+"""A tenant's pages are read again when they are older: what other workers finished meanwhile."""
 _MEDIA_TYPE: Final = "application/json"
 
 Entries = Iterable[tuple[str, str]]
@@ -75,12 +78,16 @@ class Known:
 class Neighbours:
     """`Known`, kept on the shelf; safe to use from several threads."""
 
-    def __init__(self, store: AssetStore) -> None:
-        self._store, self._known = store, Known()
+    def __init__(self, store: AssetStore, *, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._known, self._clock_s = store, Known(), clock_s
         self._writing = Lock()
+        self._read_s: dict[str, float] = {}
 
     def others(self, pattern: Pattern) -> tuple[tuple[str, str], ...]:
-        """As of `Known`; a tenant not in memory is read from the shelf. Raises Transient."""
+        """As of `Known`; a tenant not in memory, or read AGAIN_S ago, is read from the shelf.
+
+        Raises Transient.
+        """
         self._recall(pattern.tenant)
         return self._known.others(pattern)
 
@@ -102,10 +109,13 @@ class Neighbours:
             self._store.put(key, data, media_type=_MEDIA_TYPE)
 
     def _recall(self, tenant: str) -> None:
-        if self._known.has(tenant):
+        now_s = self._clock_s()
+        if self._known.has(tenant) and now_s - self._read_s.get(tenant, now_s) < AGAIN_S:
             return
         pages = [self._page(tenant, page) for page in range(PAGES)]
         self._known.fill(tenant, [entry for entries in pages for entry in entries])
+        self._read_s = {one: at_s for one, at_s in self._read_s.items() if self._known.has(one)}
+        self._read_s[tenant] = now_s
 
     def _page(self, tenant: str, page: int) -> list[tuple[str, str]]:
         """What a page holds; one that is not ours to read is empty, and so written anew."""

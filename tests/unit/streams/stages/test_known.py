@@ -12,7 +12,7 @@ from assets import keys
 from assets.folder import FolderStore
 from postproc.likeness import CELLS
 from schemas.records import Pattern
-from streams.stages.known import KNOWN_MAX, PAGE_MAX, PAGES, Neighbours
+from streams.stages.known import AGAIN_S, KNOWN_MAX, PAGE_MAX, PAGES, Neighbours
 
 HOUSE = Path(__file__).parents[4]
 PATTERN = Pattern(
@@ -64,6 +64,18 @@ def test_two_workers_keep_each_others_entries(tmp_path: Path) -> None:
         worker = one if number % 2 else other
         worker.add(replace(PATTERN, request_id=f"r{number}"), ONE)
     assert len(Neighbours(FolderStore(tmp_path)).others(PATTERN)) == 2 * PAGES
+
+
+def test_what_another_worker_finished_is_known_a_minute_later(tmp_path: Path) -> None:
+    """Pages are read again when they are old, and not at every pattern."""
+    now_s = 0.0
+    mine = Neighbours(FolderStore(tmp_path), clock_s=lambda: now_s)
+    assert mine.others(PATTERN) == ()
+    Neighbours(FolderStore(tmp_path)).add(replace(PATTERN, request_id="theirs"), ONE)
+    now_s = AGAIN_S - 1
+    assert mine.others(PATTERN) == ()
+    now_s = AGAIN_S
+    assert mine.others(PATTERN) == (("theirs.1", ONE),)
 
 
 def test_damaged_pages_are_written_anew(tmp_path: Path) -> None:
