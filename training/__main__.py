@@ -44,8 +44,8 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--json", type=Path, default=Path("evaluation.json"))
     measure.add_argument("--grid", type=Path, help="also draw the grid of prompts, as PNG")
     measure.add_argument("--held-out", type=int, default=96, help="captions, at most 960")
-    measure.add_argument("--steps", type=int, default=16)
-    measure.add_argument("--guidance", type=float, default=4.0)
+    measure.add_argument("--steps", type=int, help="default: as the model's card advises")
+    measure.add_argument("--guidance", type=float, help="default: as the model's card advises")
     superres_commands.add(commands)
     return top
 
@@ -134,10 +134,13 @@ def _probe() -> int:
 
 def _evaluate(given: argparse.Namespace) -> int:
     from training import evaluate, probe  # noqa: PLC0415
-    from training.draw import Drawer  # noqa: PLC0415
+    from training.draw import Drawer, advised  # noqa: PLC0415
 
+    steps, guidance = advised(given.model)
     plan = evaluate.Plan(
-        held_out=min(max(given.held_out, 1), 960), steps=given.steps, guidance=given.guidance
+        held_out=min(max(given.held_out, 1), 960),
+        steps=given.steps or steps,
+        guidance=guidance if given.guidance is None else given.guidance,
     )
     report = evaluate.evaluate(Drawer.load(given.model), probe.load(), plan)
     given.json.write_text(json.dumps(report.figures, indent=2) + "\n", encoding="utf-8")

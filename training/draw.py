@@ -5,6 +5,7 @@ Refuses to serve: batching, queues and adapters belong to the loom.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,12 @@ from torch import Tensor
 
 from inference.seamless import make_seamless
 from training.lattice import Lattice
+
+
+def advised(folder: Path) -> tuple[int, float]:
+    """Denoising steps and guidance that a model's own card advises."""
+    facts = json.loads((folder / "heddle.json").read_text(encoding="utf-8"))
+    return int(facts["steps"]), float(facts["guidance"])
 
 
 class Drawer:
@@ -35,8 +42,8 @@ class Drawer:
         lattice: Lattice = Lattice.STRAIGHT,
         *,
         seed: int = 0,
-        steps: int = 16,
-        guidance: float = 4.0,
+        steps: int = 8,
+        guidance: float = 2.0,
         tile_px: int | None = None,
     ) -> Tensor:
         """Tiles (B, 3, H, W) in 0..1; row i has the generator seeded with seed + i."""

@@ -7,7 +7,6 @@ figures on held-out renders stand beside.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from training import evaluate, probe, style_probe, styles, wishes
-from training.draw import Drawer
+from training.draw import Drawer, advised
 
 STEP: Final = 3
 """The grid has three sizes of every motif."""
@@ -34,8 +33,8 @@ class Effect:
 def measure(model: Path, folder: Path, *, prompts: int = 48) -> Effect:
     """Draw the grid's first `prompts` of all motifs with every adapter that lies in the folder."""
     asked = spread(prompts)
-    facts = json.loads((model / "heddle.json").read_text(encoding="utf-8"))
-    plan = evaluate.Plan(steps=int(facts["steps"]), guidance=float(facts["guidance"]))
+    steps, guidance = advised(model)
+    plan = evaluate.Plan(steps=steps, guidance=guidance)
     judge, eye = style_probe.load(), probe.load()
     drawer = Drawer.load(model)
     tiles = {"plain": evaluate.draw(drawer, asked, plan)}

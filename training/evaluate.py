@@ -31,8 +31,8 @@ COLOUR_SHARE_MIN = 0.02
 SEED = 11
 DIVERSITY_PROMPTS = 8
 DIVERSITY_SEEDS = 4
-SHARDS = 32
-"""So many shards of either tile size are asked whether they hold a caption's swatch."""
+SHARDS = 48
+"""So many shards of every tile size are asked whether they hold a caption's swatch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,8 @@ class Plan:
     """How much to draw, and how; `held_out` should be a multiple of the number of motifs."""
 
     held_out: int = 96
-    steps: int = 16
-    guidance: float = 4.0
+    steps: int = 8
+    guidance: float = 2.0
     batch: int = 4
     psnr_tiles: int = 64
 

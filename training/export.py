@@ -41,7 +41,7 @@ class Card:
     name: str = "swatch"
     version: str = "0.2.0"
     steps: int = 8
-    guidance: float = 4.0
+    guidance: float = 2.0
 
 
 def pipeline(parts: Parts) -> StableDiffusionPipeline:

@@ -36,7 +36,7 @@ class Wish:
 
 def held_out(count: int, *, shards: int) -> tuple[Wish, ...]:
     """Captions of fresh swatches whose attributes occur in none of the first `shards` shards."""
-    plans = (ShardPlan(), ShardPlan(tile_px=TILE_PX // 2))
+    plans = [ShardPlan(tile_px=TILE_PX // share) for share in (1, 2, 4)]
     seen = {
         tuple(row) for plan in plans for index in range(shards) for row in shard_labels(index, plan)
     }
