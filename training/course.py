@@ -117,7 +117,7 @@ def weave(course: Course) -> diffuse.Progress:
     quarter, half, whole = (Shards(course.folder / name, px) for name, px in _TILES_PX.items())
     run.train([quarter], course.quarter_share)
     run.train([quarter, half], course.half_share)
-    return run.train([half, whole])
+    return run.train([half, whole, whole])
 
 
 def polish(course: Course) -> float:

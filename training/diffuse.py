@@ -198,7 +198,7 @@ class Run:
         # One timestep from every slice of the range: less variance than independent draws. More
         # of them noisy: there the words decide; where little noise is left, v is mostly noise.
         slices = torch.arange(len(rows)) + torch.rand(len(rows), generator=generator)
-        share = (slices / len(rows)) ** (2 / 3)
+        share = (slices / len(rows)) ** 0.45
         steps = (share * len(self.alphas)).long().clamp(max=len(self.alphas) - 1).to(self.device)
         blind = torch.rand(len(rows), generator=generator).to(self.device) < BLIND_SHARE
         blind &= (steps >= _BLIND_FROM) & (steps < _BLIND_TO)

@@ -43,7 +43,7 @@ class Drawer:
         *,
         seed: int = 0,
         steps: int = 8,
-        guidance: float = 2.0,
+        guidance: float = 1.5,
         tile_px: int | None = None,
     ) -> Tensor:
         """Tiles (B, 3, H, W) in 0..1; row i has the generator seeded with seed + i."""

@@ -41,7 +41,7 @@ class Plan:
 
     held_out: int = 96
     steps: int = 8
-    guidance: float = 2.0
+    guidance: float = 1.5
     batch: int = 4
     psnr_tiles: int = 64
 

@@ -19,8 +19,8 @@ from training.vocabulary import write
 
 WEIGHTS_BYTES_MAX = 24_000_000
 SIZE_MULTIPLE_PX = 32
-"""A tile of TILE_PX wraps exactly. Of other sizes the deepest grids, a few places wide, may not:
-they hold no strokes, and the seam gate sees no difference (docs/model-card.md)."""
+"""Straight tiles of these sizes wrap exactly, sheared ones of twice that; in between the coarsest
+grid, which holds no strokes, may not, and the seam gate sees no difference (docs/model-card.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Card:
     name: str = "swatch"
     version: str = "0.2.0"
     steps: int = 8
-    guidance: float = 2.0
+    guidance: float = 1.5
 
 
 def pipeline(parts: Parts) -> StableDiffusionPipeline:
