@@ -195,13 +195,14 @@ class Timed:
     stop: threading.Event = field(default_factory=threading.Event)
     clock: Clock = field(default_factory=Clock)
     name: str = "generate"
+    takes_tombstones: bool = False
 
     def __post_init__(self) -> None:
         """Everything but two calls is the stage's own."""
         self.left = self.count
         self.open, self.collect, self.hurry = self.stage.open, self.stage.collect, self.stage.hurry
         self.asides, self.failure = self.stage.asides, self.stage.failure
-        self.name = self.stage.name
+        self.name, self.takes_tombstones = self.stage.name, self.stage.takes_tombstones
 
     def submit(self, message: Message) -> None:
         """Count what the stage took."""
