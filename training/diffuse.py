@@ -37,6 +37,8 @@ LOG = logging.getLogger(__name__)
 
 LATTICE_SHARES = {Lattice.STRAIGHT: 0.4, Lattice.HALF_DROP: 0.3, Lattice.BRICK: 0.3}
 CAPTION_DROP = 0.1
+_LEANING = 0.45
+"""Power of a uniform share of the timesteps; 1 leans nowhere, less leans to the noisy ones."""
 BLIND_SHARE = 0.12
 """Of the rows with little enough noise, those whose waves are left out, for `training.placing`."""
 _BLIND_FROM, _BLIND_TO = 200, 500
@@ -198,7 +200,7 @@ class Run:
         # One timestep from every slice of the range: less variance than independent draws. More
         # of them noisy: there the words decide; where little noise is left, v is mostly noise.
         slices = torch.arange(len(rows)) + torch.rand(len(rows), generator=generator)
-        share = (slices / len(rows)) ** 0.45
+        share = (slices / len(rows)) ** _LEANING
         steps = (share * len(self.alphas)).long().clamp(max=len(self.alphas) - 1).to(self.device)
         blind = torch.rand(len(rows), generator=generator).to(self.device) < BLIND_SHARE
         blind &= (steps >= _BLIND_FROM) & (steps < _BLIND_TO)

@@ -110,7 +110,7 @@ class Neighbours:
 
     def _recall(self, tenant: str) -> None:
         now_s = self._clock_s()
-        if self._known.has(tenant) and now_s - self._read_s.get(tenant, now_s) < AGAIN_S:
+        if self._known.has(tenant) and now_s - self._read_s.get(tenant, now_s - AGAIN_S) < AGAIN_S:
             return
         pages = [self._page(tenant, page) for page in range(PAGES)]
         self._known.fill(tenant, [entry for entries in pages for entry in entries])
