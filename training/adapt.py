@@ -30,7 +30,7 @@ from training.autoencode import encode
 from training.draw import Drawer
 from training.folder import Sample
 from training.lattice import Lattice, window
-from training.model import PICTURE_CHANNELS, reduced
+from training.model import PICTURE_CHANNELS, TILE_PX, reduced
 from training.phase import meet
 from training.reader import tokens
 from training.waves import CHANNELS
@@ -144,23 +144,21 @@ class _Run:
         self.generator = torch.Generator().manual_seed(plan.seed)
         self.waves = placing.knows_waves(self.pipe.unet)
         if self.waves:
-            self._place()
+            self._place(samples)
         self.alphas = self.pipe.scheduler.alphas_cumprod
         self.weights = [one for one in self.pipe.unet.parameters() if one.requires_grad]
         self.optimiser = torch.optim.AdamW(self.weights, lr=plan.rate, weight_decay=1e-3)
         self.dice = random.Random(plan.seed)  # noqa: S311  (tiles, not secrets)
         self.loss = 0.0
 
-    def _place(self) -> None:
+    def _place(self, samples: Sequence[Sample]) -> None:
         """Fill in the waves that the tiles came without, before the adapter learns anything."""
         self.pipe.unet.eval()
-        for latents, lattice, words in zip(
-            self.latents, self.lattices, self.words[1:], strict=True
-        ):
-            self.wrap.use(lattice)
-            said = words.expand(len(latents), -1, -1)
-            pictures = latents[:, :PICTURE_CHANNELS]
-            latents[:, PICTURE_CHANNELS:] = placing.place(self.pipe, pictures, said, self.generator)
+        for sample, latents, words in zip(samples, self.latents, self.words[1:], strict=True):
+            self.wrap.use(sample.lattice)
+            found = placing.place(self.pipe, sample, latents[0, :PICTURE_CHANNELS], words[None])
+            for offset_px, one in zip(_OFFSETS_PX, latents, strict=True):
+                one[PICTURE_CHANNELS:] = found.waves(one.shape[-1], offset_px / TILE_PX)
 
     def train(self, began: float) -> int:
         """Go on until steps or wall time, counted from `began`, are spent; the steps done."""

@@ -84,14 +84,21 @@ def house(style: str, folder: Path, count: int = HOUSE_TILES) -> None:
 
     The captions do not name the style: the adapter is what says it.
     """
-    from training import captions, style_probe  # noqa: PLC0415
+    from training import captions, style_probe, waves  # noqa: PLC0415
     from training.folder import write_folder  # noqa: PLC0415
 
     seed = HOUSE_SEED + list(styles.STYLES).index(style)
     generator = torch.Generator().manual_seed(seed)
     dice = random.Random(seed)  # noqa: S311  (words, not secrets)
     swatches = [style_probe.visible_swatch(generator, place) for place in range(count)]
-    facts = [(captions.caption(swatch, dice), swatch.lattice) for swatch in swatches]
+    facts = [
+        {
+            "prompt": captions.caption(swatch, dice),
+            "lattice": swatch.lattice.value,
+            "repeats": waves.periods(swatch.motif, swatch.scale),
+        }
+        for swatch in swatches
+    ]
     write_folder(folder, styles.draw(style, swatches), facts)
 
 

@@ -27,7 +27,7 @@ from inference.seamless import make_seamless
 from training import captions, labels, waves
 from training.latents import Shards
 from training.lattice import Lattice
-from training.model import PICTURE_CHANNELS, TILE_PX, reduced, scheduler
+from training.model import TILE_PX, reduced, scheduler
 from training.muon import Muon
 from training.phase import meet
 from training.reader import tokens
@@ -39,9 +39,6 @@ LATTICE_SHARES = {Lattice.STRAIGHT: 0.4, Lattice.HALF_DROP: 0.3, Lattice.BRICK: 
 CAPTION_DROP = 0.1
 _LEANING = 0.45
 """Power of a uniform share of the timesteps; 1 leans nowhere, less leans to the noisy ones."""
-BLIND_SHARE = 0.12
-"""Of the rows with little enough noise, those whose waves are left out, for `training.placing`."""
-_BLIND_FROM, _BLIND_TO = 200, 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,9 +199,7 @@ class Run:
         slices = torch.arange(len(rows)) + torch.rand(len(rows), generator=generator)
         share = (slices / len(rows)) ** _LEANING
         steps = (share * len(self.alphas)).long().clamp(max=len(self.alphas) - 1).to(self.device)
-        blind = torch.rand(len(rows), generator=generator).to(self.device) < BLIND_SHARE
-        blind &= (steps >= _BLIND_FROM) & (steps < _BLIND_TO)
-        value = self._loss(clean, noise, steps, ids, blind=blind)
+        value = self._loss(clean, noise, steps, ids)
         self._rates()
         self.model.zero_grad(set_to_none=True)
         value.backward()
@@ -227,21 +222,12 @@ class Run:
             weight.copy_(part.view_as(weight))
         self.progress.seconds = float(flat[-1])
 
-    def _loss(
-        self, clean: Tensor, noise: Tensor, steps: Tensor, ids: Tensor, *, blind: Tensor
-    ) -> Tensor:
-        """Mean squared error of v; in `blind` rows waves are nothing but noise, to be found."""
+    def _loss(self, clean: Tensor, noise: Tensor, steps: Tensor, ids: Tensor) -> Tensor:
+        """Mean squared error of v."""
         kept = self.alphas[steps].sqrt()[:, None, None, None]
         lost = (1 - self.alphas[steps]).sqrt()[:, None, None, None]
         noisy = kept * clean + lost * noise
         wanted = kept * noise - lost * clean
-        place = slice(PICTURE_CHANNELS, None)
-        # Another noise than the one that chose where the tile stands, which would tell.
-        unseen = noise[:, place].roll(1, 0)
-        found = (kept * unseen - clean[:, place]) / lost
-        blind = blind[:, None, None, None]
-        noisy[:, place] = torch.where(blind, unseen, noisy[:, place])
-        wanted[:, place] = torch.where(blind, found, wanted[:, place])
         with reduced(self.device):
             states = self.model["text"](ids).last_hidden_state
             guess = self.guess(noisy, steps, states).sample

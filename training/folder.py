@@ -2,11 +2,12 @@
 
 Pictures lie flat in it, PNG or TIFF. `tiles.jsonl` may say what they show, one line each:
 
-    {"file": "rose-3.png", "prompt": "pink roses on sage, half-drop", "lattice": "half-drop"}
+    {"file": "rose.png", "prompt": "pink roses", "lattice": "half-drop", "repeats": [4, 4]}
 
 Of a picture without a line, the file's name is the prompt (`pink-roses-on-sage.png`) and the
-lattice is straight. Refuses everything that would spoil an adapter without a word: too few tiles,
-sides that differ, lines that name no picture.
+lattice is straight. `repeats` is how many motifs stand across and down the tile, each in a column
+or row of its own; where it is not said, pixels that are alike tell. Refuses everything that would
+spoil an adapter without a word: too few tiles, sides that differ, lines that name no picture.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from postproc.decode import decode_picture
 from postproc.lattice import parse_lattice
 from postproc.upscale import lanczos
 from schemas.errors import EXIT_USAGE, Rejected, Unusable
+from training import repeats
 from training.lattice import Lattice
-from training.model import TILE_PX
+from training.model import LATENT_STRIDE, TILE_PX
 
 TILES_MIN: Final = 10
 TILES_MAX: Final = 40
 LINES_NAME: Final = "tiles.jsonl"
 SUFFIXES: Final = (".png", ".tif", ".tiff")
 PROMPT_CHARACTERS_MAX: Final = 2_000
+_SIDE: Final = TILE_PX // LATENT_STRIDE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,7 @@ class Sample:
     prompt: str
     lattice: Lattice
     pixels: Tensor
+    repeats: tuple[int, int]
 
 
 def read_folder(folder: Path) -> list[Sample]:
@@ -61,8 +65,8 @@ def read_folder(folder: Path) -> list[Sample]:
     return [_sample(path, told.get(path.name, {})) for path in paths]
 
 
-def write_folder(folder: Path, tiles: Tensor, facts: Sequence[tuple[str, Lattice]]) -> None:
-    """Tiles (N, 3, H, W) in 0..1 with their (prompt, lattice) as a folder that `read_folder` takes.
+def write_folder(folder: Path, tiles: Tensor, facts: Sequence[Mapping[str, Any]]) -> None:
+    """Tiles (N, 3, H, W) in 0..1 with what their lines say as a folder that `read_folder` takes.
 
     Pictures that an earlier call left there are removed first.
     """
@@ -70,11 +74,11 @@ def write_folder(folder: Path, tiles: Tensor, facts: Sequence[tuple[str, Lattice
     for path in folder.glob("*.png"):
         path.unlink()
     lines = []
-    for place, (tile, (prompt, lattice)) in enumerate(zip(tiles, facts, strict=True)):
+    for place, (tile, told) in enumerate(zip(tiles, facts, strict=True)):
         name = f"tile-{place:02d}.png"
         pixels = (tile.permute(1, 2, 0).clamp(0, 1) * 255).round().byte().numpy()
         Image.fromarray(pixels).save(folder / name)
-        lines.append(json.dumps({"file": name, "prompt": prompt, "lattice": lattice.value}))
+        lines.append(json.dumps({"file": name, **told}))
     (folder / LINES_NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -103,7 +107,26 @@ def _sample(path: Path, told: Mapping[str, Any]) -> Sample:
     lattice = told.get("lattice", Lattice.STRAIGHT.value)
     if lattice not in list(Lattice):
         raise _wrong(f"{path.name}: lattice {lattice!r} is none of {', '.join(Lattice)}")
-    return Sample(prompt=prompt, lattice=Lattice(lattice), pixels=_pixels(path, lattice))
+    pixels = _pixels(path, lattice)
+    if "repeats" in told:
+        shown = _repeats(path, told["repeats"], Lattice(lattice))
+    else:
+        shown = repeats.count(pixels, Lattice(lattice), _SIDE)
+    return Sample(prompt=prompt, lattice=Lattice(lattice), pixels=pixels, repeats=shown)
+
+
+def _repeats(path: Path, said: Any, lattice: Lattice) -> tuple[int, int]:
+    most = repeats.REPEATS_MAX
+    whole = isinstance(said, list) and all(type(one) is int and 1 <= one <= most for one in said)
+    if not whole or len(said) != len(("across", "down")):
+        raise _wrong(f"{path.name}: repeats are two whole numbers, across and down, of 1 to {most}")
+    across, down = said
+    if not repeats.fits(across, down, lattice, _SIDE):
+        raise _wrong(
+            f"{path.name}: repeats {across} x {down} do not fit {lattice}, whose wrap moves by half"
+            " a tile"
+        )
+    return across, down
 
 
 def _pixels(path: Path, lattice: str) -> Tensor:

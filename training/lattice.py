@@ -84,6 +84,15 @@ def lower_neighbour(tile: torch.Tensor, lattice: Lattice) -> torch.Tensor:
     return torch.roll(tile, shift, -1)
 
 
+def straight_unit(tile: torch.Tensor, lattice: Lattice) -> torch.Tensor:
+    """The straight rectangular unit of (..., H, W): two tiles side by side, or one on the other."""
+    if lattice is Lattice.HALF_DROP:
+        return torch.cat([tile, right_neighbour(tile, lattice)], -1)
+    if lattice is Lattice.BRICK:
+        return torch.cat([tile, lower_neighbour(tile, lattice)], -2)
+    return tile
+
+
 def window(tile: torch.Tensor, lattice: Lattice, right: int, down: int) -> torch.Tensor:
     """The window of the endless cloth that begins `right`, `down` (less than a side) in the tile.
 

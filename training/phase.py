@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from training.lattice import Lattice
+from training.lattice import Lattice, straight_unit
 
 
 def meet(clean: Tensor, noise: Tensor, lattice: Lattice, *, last: int = 0) -> Tensor:
@@ -25,7 +25,7 @@ def meet(clean: Tensor, noise: Tensor, lattice: Lattice, *, last: int = 0) -> Te
     Nearest is the greatest inner product of the `last` channels, or of all of them at 0, found for
     all H x W rolls at once by Fourier transforms.
     """
-    plane, other = _unsheared(clean, lattice), _unsheared(noise[:, -last:], lattice)
+    plane, other = straight_unit(clean, lattice), straight_unit(noise[:, -last:], lattice)
     size = (plane.shape[-2], plane.shape[-1])
     across = torch.fft.rfft2(other) * torch.fft.rfft2(plane[:, -last:]).conj()
     likeness = torch.fft.irfft2(across.sum(1), s=size)
@@ -37,12 +37,3 @@ def meet(clean: Tensor, noise: Tensor, lattice: Lattice, *, last: int = 0) -> Te
             for row, place in zip(plane, best, strict=True)
         ]
     )
-
-
-def _unsheared(tiles: Tensor, lattice: Lattice) -> Tensor:
-    """The straight rectangular unit: two tiles beside (half-drop) or under (brick) each other."""
-    if lattice is Lattice.HALF_DROP:
-        return torch.cat([tiles, tiles.roll(tiles.shape[-2] // 2, -2)], -1)
-    if lattice is Lattice.BRICK:
-        return torch.cat([tiles, tiles.roll(tiles.shape[-1] // 2, -1)], -2)
-    return tiles

@@ -116,6 +116,7 @@ def test_a_house_is_a_folder_as_a_customer_brings_it(tiles: Path) -> None:
     told = [json.loads(line) for line in (tiles / "tiles.jsonl").read_text().splitlines()]
     assert [one.prompt for one in samples] == [line["prompt"] for line in told]
     assert [one.lattice.value for one in samples] == [line["lattice"] for line in told]
+    assert [list(one.repeats) for one in samples] == [line["repeats"] for line in told]
     assert not any("keyline" in one.prompt for one in samples)
     assert all(one.pixels.shape == (3, 256, 256) for one in samples)
 
@@ -125,12 +126,13 @@ def test_without_lines_file_names_are_the_prompts(tmp_path: Path) -> None:
     one = render.Swatch(
         motif="dot", scale="small", lattice=Lattice.STRAIGHT, inks=("navy",), ground="cream"
     )
-    write_folder(tmp_path, render.render([one], 64).repeat(10, 1, 1, 1), [("x", one.lattice)] * 10)
+    write_folder(tmp_path, render.render([one], 64).repeat(10, 1, 1, 1), [{}] * 10)
     (tmp_path / "tiles.jsonl").unlink()
     (tmp_path / "tile-00.png").rename(tmp_path / "navy-dots_on-cream.png")
     samples = {sample.prompt: sample for sample in read_folder(tmp_path)}
     sample = samples["navy dots on cream"]
     assert sample.lattice is Lattice.STRAIGHT
+    assert sample.repeats == (4, 4)
     assert (sample.pixels - render.render([one], 256)[0]).abs().mean() < 0.03
 
 
@@ -149,12 +151,22 @@ def test_without_lines_file_names_are_the_prompts(tmp_path: Path) -> None:
             lambda f: (f / "tiles.jsonl").write_text('{"file": "tile-01.png", "prompt": 7}'),
             "tile-01.png: a prompt is text",
         ),
+        (
+            lambda f: (f / "tiles.jsonl").write_text('{"file": "tile-01.png", "repeats": [4, 33]}'),
+            "tile-01.png: repeats are two whole numbers, across and down, of 1 to 32",
+        ),
+        (
+            lambda f: (f / "tiles.jsonl").write_text(
+                '{"file": "tile-01.png", "lattice": "half-drop", "repeats": [4, 3]}'
+            ),
+            "tile-01.png: repeats 4 x 3 do not fit half-drop",
+        ),
     ],
 )
 def test_a_bad_folder_is_told_what_is_wrong(tmp_path: Path, spoil: object, told: str) -> None:
     """The file or line at fault and the limit, as wrong usage; before anything is trained."""
     blank = torch.rand(TILES_MIN, 3, 16, 16)
-    write_folder(tmp_path, blank, [("dots", Lattice.STRAIGHT)] * TILES_MIN)
+    write_folder(tmp_path, blank, [{"prompt": "dots"}] * TILES_MIN)
     spoil(tmp_path)
     with pytest.raises(Unusable, match=told) as refused:
         read_folder(tmp_path)
@@ -171,6 +183,6 @@ def test_no_folder_and_no_model_are_told(tmp_path: Path, tiles: Path) -> None:
 
 def test_sides_must_agree(tmp_path: Path) -> None:
     """A picture that is not square is no tile of ours: what to cut is for its owner to say."""
-    write_folder(tmp_path, torch.rand(10, 3, 16, 24), [("dots", Lattice.STRAIGHT)] * 10)
+    write_folder(tmp_path, torch.rand(10, 3, 16, 24), [{"prompt": "dots"}] * 10)
     with pytest.raises(Unusable, match=r"tile-00\.png is 24 x 16 px: not square"):
         read_folder(tmp_path)

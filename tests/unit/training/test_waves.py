@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from inference.seamless import make_seamless
-from training import diffuse, latents, placing, render
+from training import latents, placing, render, repeats
+from training.folder import Sample
 from training.latents import ShardPlan, Shards, write_shard
 from training.lattice import Lattice, window
 from training.model import (
@@ -19,12 +20,9 @@ from training.model import (
     TINY,
     autoencoder,
     scheduler,
-    text_encoder,
-    unet,
 )
 from training.motifs import NAMES, SCALES
-from training.vocabulary import write
-from training.waves import CHANNELS, HEIGHT, waves
+from training.waves import CHANNELS, HEIGHT, Plane, periods, waves, ways
 
 LATTICES = list(Lattice)
 
@@ -87,51 +85,58 @@ def test_shards_pair_tiles_with_the_waves_of_what_they_show(tmp_path: Path, tile
     assert seen > 10
 
 
-class Knowing:
-    """Stands where the UNet stands and knows what is behind the noise."""
+class Telling:
+    """Stands where the UNet stands: the picture it guesses is as wrong as the waves it is shown."""
 
-    def __init__(self, clean: torch.Tensor) -> None:
-        self.clean = clean
+    def __init__(self, picture: torch.Tensor, waves: torch.Tensor) -> None:
+        self.picture, self.waves = picture, waves
         self.alphas = scheduler().alphas_cumprod
 
     def __call__(
         self, noisy: torch.Tensor, steps: torch.Tensor, words: torch.Tensor
     ) -> SimpleNamespace:
+        assert len(words) == len(steps) == len(noisy)
         kept = self.alphas[steps].sqrt()[:, None, None, None]
         lost = (1 - self.alphas[steps]).sqrt()[:, None, None, None]
-        return SimpleNamespace(sample=(kept * noisy - self.clean) / lost)
+        shown = noisy[:, PICTURE_CHANNELS:] / kept
+        guess = torch.cat([self.picture + shown - self.waves, shown], 1)
+        return SimpleNamespace(sample=(kept * noisy - guess) / lost)
 
 
-def some_clean() -> torch.Tensor:
-    """Three latents of hearts with their waves."""
-    pictures = torch.randn(3, PICTURE_CHANNELS, 16, 16, generator=torch.Generator().manual_seed(1))
-    place = waves("heart", "small", Lattice.STRAIGHT, 16).expand(3, -1, -1, -1)
-    return torch.cat([pictures, place], 1)
+@pytest.mark.parametrize("lattice", LATTICES)
+@pytest.mark.parametrize("turns", [(0.0, 0.0), (0.25, 0.5), (0.875, 0.375)])
+def test_tiles_are_placed_where_the_model_knows_the_picture(
+    lattice: Lattice, turns: tuple[float, float]
+) -> None:
+    """Of all waves with so many periods, those with which it is denoised best; staggered or not."""
+    for staggered in ways(4, 2, lattice):
+        truth = Plane(periods=(4, 2), lattice=lattice, staggered=staggered, turns=turns).waves(16)
+        picture = torch.randn(4, 16, 16, generator=torch.Generator().manual_seed(1))
+        pipe = SimpleNamespace(unet=Telling(picture, truth), scheduler=scheduler())
+        sample = Sample(
+            prompt="hearts", lattice=lattice, pixels=torch.zeros(3, 128, 128), repeats=(4, 2)
+        )
+        found = placing.place(pipe, sample, picture, torch.zeros(1, 48, TINY.text_width))
+        assert (found.waves(16) - truth).abs().max() < 1e-3
 
 
-def test_waves_that_are_left_out_are_asked_for(tmp_path: Path) -> None:
-    """A model that knows the truth has no loss, in rows that see waves and in rows that do not."""
-    words = write(tmp_path / "tokenizer")
-    model = torch.nn.ModuleDict(
-        {"unet": unet(TINY), "text": text_encoder(TINY, len(words), words.eos_token_id)}
-    )
-    run = diffuse.Run(model, words, plan=diffuse.Plan(), folder=tmp_path, device="cpu")
-    clean = some_clean()
-    run.guess = Knowing(clean)
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(2))
-    steps, ids = torch.tensor([250, 300, 800]), torch.zeros(3, 48, dtype=torch.long)
-    for blind in ([False, False, False], [True, False, True]):
-        loss = run._loss(clean, noise, steps, ids, blind=torch.tensor(blind))
-        assert float(loss) < 1e-8
-    run.guess = Knowing(torch.cat([clean[:, :PICTURE_CHANNELS], -clean[:, PICTURE_CHANNELS:]], 1))
-    assert float(run._loss(clean, noise, steps, ids, blind=torch.tensor([True] * 3))) > 1
+@pytest.mark.parametrize("lattice", LATTICES)
+def test_a_moved_window_has_moved_waves(lattice: Lattice) -> None:
+    """Waves at an offset are those of the cloth seen from there."""
+    for staggered in ways(4, 6, lattice):
+        plane = Plane(periods=(4, 6), lattice=lattice, staggered=staggered, turns=(0.1, 0.7))
+        seen = window(plane.waves(16), lattice, 3, 3)
+        assert (plane.waves(16, moved=3 / 16) - seen).abs().max() < 1e-3
 
 
-def test_a_model_that_knows_places_tiles_exactly() -> None:
-    """Whatever noise is shown, what is found are the waves, at their own height."""
-    clean = some_clean()
-    pipe = SimpleNamespace(unet=Knowing(clean), scheduler=scheduler())
-    words = torch.zeros(3, 48, TINY.text_width)
-    generator = torch.Generator().manual_seed(3)
-    found = placing.place(pipe, clean[:, :PICTURE_CHANNELS], words, generator)
-    assert (found - clean[:, PICTURE_CHANNELS:]).abs().max() < 1e-4
+@pytest.mark.parametrize("lattice", LATTICES)
+@pytest.mark.parametrize("motif", ["heart", "ring", "gingham", "daisy", "diamond"])
+def test_pixels_tell_how_often_a_tile_repeats(motif: str, lattice: Lattice) -> None:
+    """As often as it was drawn; loose chips never do."""
+    generator = torch.Generator().manual_seed(2)
+    many = (render.draw_swatch((motif, "medium", lattice), generator) for _ in range(200))
+    tile = render.render([next(one for one in many if len(one.inks) < 3)], 256)[0]
+    assert repeats.count(tile, lattice, 32) == periods(motif, "medium")
+    chips = render.draw_swatch(("terrazzo", "medium", lattice), generator)
+    assert repeats.count(render.render([chips], 256)[0], lattice, 32) == (1, 1)
+    assert repeats.count(torch.full((3, 64, 64), 0.5), lattice, 8) == (1, 1)
