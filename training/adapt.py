@@ -61,7 +61,7 @@ class Plan:
     rank: int = 0
     plain_share: float = 0.1
     seed: int = 5
-    wall_s_max: float = 240.0
+    wall_s_max: float = 720.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ def add(commands: Any) -> None:
     three.add_argument("--sheet", type=Path, help="also draw a sheet of tiles, as PNG")
     for command in (one, three):
         command.add_argument("--model", type=Path, default=BUILT_IN / "swatch")
-        command.add_argument("--minutes", type=float, default=4.0, help="per adapter, at most")
+        command.add_argument("--minutes", type=float, default=12.0, help="per adapter, at most")
         command.add_argument("--steps", type=int, default=400)
         command.add_argument("--rank", type=int, default=0, help="0: what fits into 2 MB")
         command.add_argument("--threads", type=int, default=0, help="0: torch decides")
