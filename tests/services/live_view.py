@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, TopicPartition
 
 from heddle.stack import ports
 from schemas import names
@@ -35,6 +35,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.events import Events
 from streams.kafka.plan import planned
 from streams.kafka.producer import Producer
+from streams.live.app import SOURCES
 
 PARTITIONS = 3
 WAIT_S = 100.0
@@ -125,6 +126,23 @@ class River:
         """State of a request, None where live does not know it."""
         status, body = self.ask(f"/requests/{request_id}")
         return body["state"] if status == 200 else None
+
+    def all_committed(self) -> bool:
+        """Whether live will read none of what was said so far a second time."""
+        group = f"{self.prefix}.heddle.live"
+        asker = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})
+        try:
+            for topic in (topic.name for topic in SOURCES):
+                wanted = [
+                    TopicPartition(f"{self.prefix}.{topic}", number) for number in range(PARTITIONS)
+                ]
+                for place in asker.committed(wanted, timeout=10):
+                    low, high = asker.get_watermark_offsets(place, timeout=10)
+                    if max(place.offset, low) < high:
+                        return False
+        finally:
+            asker.close()
+        return True
 
     def completed(self, *, at_least: int, wait_s: float = WAIT_S) -> list[RequestCompleted]:
         """Every RequestCompleted on the topic, once there are so many and a second more."""

@@ -130,6 +130,8 @@ def test_the_table_is_bounded(river: River) -> None:
         wait_for(
             lambda: (river.ask("/counts")[1] or {}).get("draft") == {"published": 19, "routed": 1}
         )
+        # What is not committed is said again after a kill, and then not yet forgotten.
+        wait_for(river.all_committed)
         child.kill()
         child.wait(10)
     with river.live(requests_max=1000):
