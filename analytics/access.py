@@ -16,6 +16,7 @@ from schemas.names import TENANT
 
 from .contract import DATABASE, READER, TENANT_VIEWS, VIEWS, WRITER, tenant_reader
 from .endpoint.limits import Limits
+from .endpoint.question import spill_settings
 from .migrate import CLUSTER
 
 if TYPE_CHECKING:
@@ -80,9 +81,10 @@ def _profile(limits: Limits) -> str:
         "max_result_rows": limits.result_rows_max,
         "max_result_bytes": limits.result_bytes_max,
     }
-    bounds = ", ".join(f"{name} = {value} MAX {value}" for name, value in settings.items())
+    bounds = [f"{name} = {value} MAX {value}" for name, value in settings.items()]
+    bounds += [f"{name} = {value} CONST" for name, value in spill_settings(limits).items()]
     return (
-        f"CREATE SETTINGS PROFILE OR REPLACE heddle_reader_limits SETTINGS {bounds}, "
+        f"CREATE SETTINGS PROFILE OR REPLACE heddle_reader_limits SETTINGS {', '.join(bounds)}, "
         f"readonly = 2, allow_ddl = 0 CONST TO {READERS}"
     )
 

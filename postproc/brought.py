@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -40,6 +41,8 @@ class Brought:
     width_um: int = 0
     height_um: int = 0
     """How large the file says it prints; 0 where it does not say."""
+    plates: tuple[tuple[str, Callable[[], Bytes]], ...] = ()
+    """Of a file of several: the name of each, and what decodes its samples [H, W, 1]."""
 
 
 def bring(data: bytes, *, field: str, ground: Rgb | None = None, proof: bool = False) -> Brought:

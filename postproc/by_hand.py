@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -16,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from postproc.brought import Brought, Rgb, bring
 from postproc.colour import Bytes, Floats, oklab_planes
-from postproc.figures import Figure, reported
+from postproc.figures import Figure, of_part, on_artefact, reported
 from postproc.files import PrintSize, write_png
 from postproc.finish import Finished, Order, finish
 from postproc.gates import tile_gates
@@ -25,7 +26,7 @@ from postproc.order import UM_PER_INCH
 from postproc.plates_read import bring_plates
 from postproc.recipe import Recipe
 from postproc.remake import means
-from postproc.seams import SeamLimits, local_flaw
+from postproc.seams import SeamLimits, local_flaw, seam_figures
 from postproc.vectors import draw_vector
 
 MARKED_PX_MAX: Final = 1200
@@ -97,17 +98,35 @@ def check_file(
     if brought.width_um:
         dpi = picture.shape[1] * UM_PER_INCH / brought.width_um
         figures.append(reported("resolution", dpi, unit="dpi"))
-    stretch = worst_stretch(picture, lattice)
+    shown, whose = picture, ""
+    for plate, seams, samples in _plates(brought, lattice, limits):
+        if all(figure.passed for figure in figures) and not all(one.passed for one in seams):
+            # The picture of all plates hides it: this one is shown, black on white.
+            shown, whose = np.repeat(255 - samples, 3, axis=2), f"{plate}, "
+        figures += seams
+    stretch = worst_stretch(shown, lattice)
     return Checked(
         figures=tuple(figures),
         width_px=picture.shape[1],
         height_px=picture.shape[0],
         width_um=brought.width_um,
         height_um=brought.height_um,
-        worst=stretch.words(),
-        marked_png=marked(picture, lattice, stretch),
+        worst=whose + stretch.words(),
+        marked_png=marked(shown, lattice, stretch),
         notes=brought.notes,
     )
+
+
+def _plates(
+    brought: Brought, lattice: Lattice, limits: SeamLimits | None
+) -> Iterator[tuple[str, list[Figure], Bytes]]:
+    """Name, seam figures and samples of each plate, one held at a time; none where there is one."""
+    if len(brought.plates) < 2:
+        return
+    for name, decoded in brought.plates:
+        samples = decoded()
+        seams = on_artefact(seam_figures(samples, lattice, limits=limits), "plate")
+        yield name, [of_part(figure, name) for figure in seams], samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,16 +37,16 @@ class LineMeans:
 
 
 def line_means(lines: Bytes) -> LineMeans:
-    """The means of 8-bit RGB lines [n, m, 3]; n at least 4."""
+    """The means of 8-bit RGB lines [n, m, 3], or of a plate's [n, m, 1]; n at least 4."""
     count, length = lines.shape[:2]
     jumps = np.zeros(count - 1)
     bends = np.zeros(count - 3)
-    strays = np.zeros((3, count - 2))
+    strays = np.zeros((lines.shape[2], count - 2))
     bins = min(BINS_MAX, length)
     flaws = np.zeros((count - 3, bins))
     step = max(1, BLOCK_PIXELS_MAX // count)
     for start in range(0, length, step):
-        steps = np.diff(oklab_planes(lines[:, start : start + step]), axis=1)
+        steps = np.diff(_planes(lines[:, start : start + step]), axis=1)
         lengths = _norm(steps)
         jumps += lengths.sum(axis=1)
         bends += _norm(steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2).sum(axis=1)
@@ -64,8 +64,15 @@ def line_means(lines: Bytes) -> LineMeans:
     )
 
 
+def _planes(lines: Bytes) -> Floats:
+    """[c, n, m]: a picture in OKLab; of a plate how much of it prints, black on white being 1."""
+    if lines.shape[2] == 1:
+        return lines.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    return oklab_planes(lines)
+
+
 def _offsets(steps: Floats) -> Floats:
-    """[3, n, m] signed offsets of each pixel from both neighbours, 0 where it lies between them.
+    """[c, n, m] signed offsets of each pixel from both neighbours, 0 where it lies between them.
 
     Monotone edges count nothing: an offset needs both jumps in one direction, and is the smaller.
     """
@@ -75,5 +82,5 @@ def _offsets(steps: Floats) -> Floats:
 
 
 def _norm(planes: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    lengths: npt.NDArray[Any] = np.sqrt(planes[0] ** 2 + planes[1] ** 2 + planes[2] ** 2)
+    lengths: npt.NDArray[Any] = np.sqrt(sum(plane**2 for plane in planes))
     return lengths

@@ -16,7 +16,7 @@ import numpy as np
 from postproc import products
 from postproc.colour import Bytes, hex_of
 from postproc.features import knocked_out
-from postproc.figures import Figure, at_least, at_most, on_artefact, reported
+from postproc.figures import Figure, at_least, at_most, of_part, on_artefact, reported
 from postproc.pdf import write_spot_pdf
 from postproc.pdf_read import read_page
 from postproc.separations import Separations, pack, separations_kept, write_separated_tiff
@@ -53,10 +53,12 @@ def write_plates(work: Work, step: Step) -> None:
         return
     plates = trapped(work, step)
     work.figures += on_artefact([*work.judged("flat"), *trap_figures(work, step)], "plates")
+    seams = _plate_seams(work, step, unit)
     for ink, name in list(enumerate(plate_names(work)))[first_ink(step) :]:
         mask = plates.mask(ink)
         artefact = told(work, products.plate_file(mask, name, unit.size, unit.label), unit)
         work.artefacts.append(artefact)
+        work.figures += on_artefact(seams[ink - first_ink(step)], artefact.role)
         work.figures += products.plate_figures(artefact, mask, unit.size)
 
 
@@ -69,10 +71,14 @@ def separated(work: Work, step: Step, unit: Unit) -> Artefact:
 
 
 def separated_figures(work: Work, step: Step, unit: Unit, artefact: Artefact) -> list[Figure]:
-    """Does another library read from the n-ink TIFF what was put in, at its size?"""
-    same = separations_kept(artefact.data, _laid(work, step, unit))
+    """Does another library read from the n-ink TIFF what was put in, at its size? Do its plates
+    join themselves, each alone?"""
+    plates, first = _laid(work, step, unit), first_ink(step)
+    same = separations_kept(artefact.data, plates)
     shape = (unit.size.height_px, unit.size.width_px)
     figures = products.sized_figures(artefact, shape, unit.size, same=same)
+    for name, seams in zip(plate_names(work)[first:], _plate_seams(work, step, unit), strict=True):
+        figures += [of_part(figure, name) for figure in seams]
     return [*figures, *trap_figures(work, step)]
 
 
@@ -183,6 +189,17 @@ def _trap_px(work: Work, trap_mm: float) -> float:
     trap_px = trap_mm * _UM_PER_MM * size.width_px / size.width_um
     whole_px = round(trap_px)
     return float(whole_px) if abs(trap_px - whole_px) <= WHOLE_PX_OFF_MAX else trap_px
+
+
+def _plate_seams(work: Work, step: Step, unit: Unit) -> list[list[Figure]]:
+    """How each printed plate joins itself: a flaw of a pale ink hides in the picture of all."""
+    plates, trap = _laid(work, step, unit), step.number("trap_mm")
+    return [
+        work.judged_plate(
+            plates.mask(place), f"plate {ink}, trap {trap}, {unit.lattice.name}", unit.lattice
+        )
+        for place, ink in enumerate(range(first_ink(step), len(work.separated()[0].palette.inks)))
+    ]
 
 
 def _laid(work: Work, step: Step, unit: Unit) -> Separations:

@@ -2,15 +2,17 @@
 
 Such a file says where each ink prints and what it is called, not what it looks like. Its plates
 are laid over each other in the file's order, each in the colour that its name says or, where the
-name says none or one that is taken, in one of its own: for judging edges, never for colours.
+name says none or one that is taken, in one of its own: for judging edges, never for colours. Each
+plate can be had by itself, too: a flaw on a pale one hides beside strong ones.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -56,11 +58,13 @@ def bring_plates(data: bytes, *, field: str) -> Brought | None:
         raise _refusal("cannot be read", field, "a whole separation TIFF") from error
     width_um, height_um = _printed_um(page)
     said = f"{len(names)} plates ({', '.join(names)})"
+    judged = "judged as the picture they print together, in stand-in colours, and each by itself"
     return Brought(
         rgb=rgb,
-        notes=(f"{said} judged as the picture they print together, in stand-in colours",),
+        notes=(f"{said} {judged}",),
         width_um=width_um,
         height_um=height_um,
+        plates=tuple((name, partial(_alone, page, plate)) for plate, name in enumerate(names)),
     )
 
 
@@ -134,20 +138,32 @@ def _laid(page: Any, colours: Sequence[Rgb]) -> Bytes:
     height_px, width_px = page.imagelength, page.imagewidth
     picture: Bytes = np.empty((height_px, width_px, 3), np.uint8)
     picture[:] = CLOTH
-    for segment, place, _ in page.segments(maxworkers=1):
-        if segment is None:
-            continue
-        top, left = place[2], place[3]
-        part = picture[top : top + segment.shape[1], left : left + segment.shape[2]]
-        samples = segment[0, : part.shape[0], : part.shape[1]]
-        if samples.dtype == np.uint16:
-            samples = samples >> 8
+    for part, samples in _parts(page, picture):
         laid = part.astype(np.int32)
         for plate, colour in enumerate(colours):
             share = samples[..., plate : plate + 1].astype(np.int32)
             laid += (np.array(colour) - laid) * share // 255
         part[:] = laid
     return picture
+
+
+def _alone(page: Any, plate: int) -> Bytes:
+    """The samples [H, W, 1] of one plate; 255 prints. As `_laid`, one strip at a time."""
+    samples_of_all: Bytes = np.zeros((page.imagelength, page.imagewidth, 1), np.uint8)
+    for part, samples in _parts(page, samples_of_all):
+        part[:] = samples[..., plate : plate + 1]
+    return samples_of_all
+
+
+def _parts(page: Any, picture: Bytes) -> Iterator[tuple[Bytes, Any]]:
+    """Each strip's or tile's place in a picture, and its samples [h, w, n] in 8 bits."""
+    for segment, place, _ in page.segments(maxworkers=1):
+        if segment is None:
+            continue
+        top, left = place[2], place[3]
+        part = picture[top : top + segment.shape[1], left : left + segment.shape[2]]
+        samples = segment[0, : part.shape[0], : part.shape[1]]
+        yield part, samples >> 8 if samples.dtype == np.uint16 else samples
 
 
 def _printed_um(page: Any) -> tuple[int, int]:

@@ -68,8 +68,9 @@ class AxisFigures:
 def seam_figures(
     rgb: Bytes, lattice: Lattice, *, limits: SeamLimits | None = None, scale: int = 1
 ) -> list[Figure]:
-    """The four seam figures of an 8-bit RGB picture [H, W, 3].
+    """The four seam figures of an 8-bit RGB picture [H, W, 3], or of one plate [H, W, 1].
 
+    A plate's samples say how much of it prints, 255 all; its jumps are shares instead of OKLab.
     `scale` is how many times it was enlarged: border lines and single stretches are then also
     looked for at the size they had before. Sides under SIDE_PX_MIN are Rejected.
     """
@@ -82,7 +83,7 @@ def seam_figures(
         )
     axes = _two_axes(rgb, lattice)
     if scale > 1 and _reducible(width_px, height_px, lattice, scale):
-        small = np.asarray(Image.fromarray(rgb).reduce(scale))
+        small = _reduced(rgb, scale)
         axes = _worst_small(axes, _two_axes(small, lattice))
     return _figures(axes, limits or SeamLimits(), side_px=(height_px, width_px))
 
@@ -138,6 +139,13 @@ def _reducible(width_px: int, height_px: int, lattice: Lattice, scale: int) -> b
     height, width = height_px // scale, width_px // scale
     sheared = height % lattice.columns_to_straight == 0 and width % lattice.rows_to_straight == 0
     return sheared and min(height, width) >= SIDE_PX_MIN
+
+
+def _reduced(picture: Bytes, scale: int) -> Bytes:
+    """Means over squares of `scale` px, in as many channels as the picture has."""
+    channels = picture.shape[2]
+    reduced = Image.fromarray(picture[..., 0] if channels == 1 else picture).reduce(scale)
+    return np.asarray(reduced).reshape(reduced.height, reduced.width, channels)
 
 
 def _worst_small(full: list[AxisFigures], reduced: list[AxisFigures]) -> list[AxisFigures]:

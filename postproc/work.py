@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from postproc.colour import Bytes
+from postproc.features import Mask
 from postproc.figures import Figure
 from postproc.files import PrintSize
 from postproc.gates import blank_figures, blur_figure, colour_count_figure
@@ -128,6 +131,14 @@ class Work:
             *blank_figures(picture),
             blur_figure(picture),
         ]
+
+    def judged_plate(self, mask: Mask, key: str, lattice: Lattice) -> list[Figure]:
+        """The seams of one plate alone, where it prints [H, W]; measured once for each `key`."""
+        if key not in self.seams:
+            scale = mask.shape[1] // self.tile.shape[1] if lattice == self.lattice else 1
+            samples = mask.astype(np.uint8)[..., np.newaxis] * np.uint8(255)
+            self.seams[key] = seam_figures(samples, lattice, limits=self.limits, scale=scale)
+        return self.seams[key]
 
     def on(self, role: str) -> str:
         """What figures call an artefact of this role: with its colourway where it has one."""

@@ -237,7 +237,8 @@ def _configured(folder: Path, limits: Limits) -> Path:
         "max_thread_pool_size": 200,
         "max_thread_pool_free_size": 8,
         **dict.fromkeys(_POOLS, POOL_THREADS_MAX),
-        "background_pool_size": 2,
+        "background_pool_size": limits.merges_max,
+        "background_merges_mutations_concurrency_ratio": 1,
         "background_schedule_pool_initial_size": 2,
         **dict.fromkeys(
             (
@@ -252,7 +253,11 @@ def _configured(folder: Path, limits: Limits) -> Path:
             limits.cache_bytes_max,
         ),
     }
+    parts_max = (
+        f"<max_parts_to_merge_at_once>{limits.merged_parts_max}</max_parts_to_merge_at_once>"
+    )
     lines = [f"<{name}>{value}</{name}>" for name, value in values.items()]
+    lines.append(f"<merge_tree>{parts_max}</merge_tree>")
     path = folder / _CONFIG_FILE
     path.write_text("\n".join(["<clickhouse>", *lines, "</clickhouse>", ""]), encoding="utf-8")
     return path

@@ -31,6 +31,10 @@ class Limits:
     """Of the whole process, as the engine counts it."""
     read_memory_bytes_max: int = 512 * MIB
     """Of one question."""
+    read_spill_bytes_min: int = 192 * MIB
+    """Groups or a sort of one question that take more memory go on in files."""
+    read_spill_bytes_max: int = 4096 * MIB
+    """Of those files."""
     read_threads_max: int = 2
     write_threads_max: int = 2
     scanned_rows_max: int = 200_000_000
@@ -40,3 +44,8 @@ class Limits:
     """How long a stop waits for running statements before it kills them."""
     cache_bytes_max: int = 32 * MIB
     """Of each of the engine's caches."""
+    merges_max: int = 2
+    """Merges of parts that run at the same time, over all tables."""
+    merged_parts_max: int = 6
+    """Of one merge. It holds buffers of every column of each, 34 MiB for a part of `pattern_life`;
+    a hundred, as the engine would take, are more than the whole process may have."""

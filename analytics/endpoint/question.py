@@ -126,7 +126,16 @@ def reader_settings(given: Mapping[str, str], limits: Limits) -> dict[str, str |
         else:
             raise fault(READONLY, f"Cannot modify '{name}' setting in readonly mode")
     settings["result_overflow_mode"] = "throw"
-    return settings
+    return settings | spill_settings(limits)
+
+
+def spill_settings(limits: Limits) -> dict[str, str | int]:
+    """Groups and sorts larger than a share of a question's memory go on in files, bounded too."""
+    return {
+        "max_bytes_before_external_group_by": limits.read_spill_bytes_min,
+        "max_bytes_before_external_sort": limits.read_spill_bytes_min,
+        "max_temporary_data_on_disk_size_for_query": limits.read_spill_bytes_max,
+    }
 
 
 def _whole(name: str, text: str) -> int:

@@ -2,10 +2,10 @@
 SELECT
     day,
     tenant,
-    uniqExact(pattern_id) AS patterns,
-    sum(costs.cost) AS cost,
-    sumIf(costs.cost, kind = 'waste') AS waste_cost,
-    max(costs.currency) AS currency
-FROM costs
+    sum(daily_costs.cost) AS cost,
+    sumIf(daily_costs.cost, kind = 'waste') AS waste_cost,
+    sum(daily_costs.loaded_cost) AS loaded_cost,
+    max(daily_costs.currency) AS currency
+FROM daily_costs
 GROUP BY day, tenant
 ORDER BY day, tenant

@@ -118,6 +118,47 @@ def test_a_stop_lets_the_writer_end_and_kills_the_readers(folder: Path) -> None:
         client.close()
 
 
+GROUPS = """SELECT count() > 1000000, max(times) FROM (
+    SELECT concat(a.name, ' ', b.name) AS pair, count() AS times
+    FROM system.settings a, system.settings b GROUP BY pair)"""
+
+
+@pytest.mark.parametrize("spills", [True, False])
+def test_many_groups_of_a_reader_go_on_in_files(folder: Path, spills: bool) -> None:
+    """A million groups do not fit in 128 MB of memory; in files they do, and those are gone after.
+
+    Where such files may hold less than it takes, the question ends and says so.
+    """
+    limits = {
+        "read_memory_bytes_max": 128_000_000,
+        "read_spill_bytes_min": 16_000_000,
+        "read_spill_bytes_max": 500_000_000 if spills else 1_000_000,
+    }
+    with running(folder, **limits) as ledger:
+        reader = ledger.client("reader")
+        if spills:
+            assert reader.query(GROUPS).result_rows == [(1, 1)]
+        else:
+            with pytest.raises(DatabaseError, match="TOO_MANY_ROWS_OR_BYTES"):
+                reader.query(GROUPS)
+        reader.close()
+        assert [path for path in (folder / "tmp").rglob("*") if path.is_file()] == []
+
+
+def test_the_engine_merges_few_parts_at_once(folder: Path) -> None:
+    """What one merge holds grows with its parts; the bound reaches the engine."""
+    with running(folder, merged_parts_max=7, merges_max=3) as ledger:
+        client = ledger.client("writer")
+        sql = "SELECT value FROM system.{} WHERE name = '{}'"
+        for table, name, wanted in (
+            ("merge_tree_settings", "max_parts_to_merge_at_once", "7"),
+            ("server_settings", "background_pool_size", "3"),
+            ("server_settings", "background_merges_mutations_concurrency_ratio", "1"),
+        ):
+            assert client.command(sql.format(table, name)) in {wanted, int(wanted)}, name
+        client.close()
+
+
 def wait_running(ledger: Ledger) -> None:
     """Until a reader's question holds a place."""
     deadline = time.monotonic() + 20

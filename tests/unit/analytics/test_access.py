@@ -8,6 +8,8 @@ import pytest
 
 from analytics.access import READERS, access
 from analytics.contract import TENANT_VIEWS, VIEWS
+from analytics.endpoint.limits import Limits
+from analytics.endpoint.question import spill_settings
 from schemas.errors import Unusable
 
 
@@ -49,6 +51,14 @@ def test_a_tenant_s_policy_comes_before_its_question() -> None:
     ]
     assert text.endswith("TO heddle_readers_acme, heddle_readers_dye__works")
     assert not any("heddle_tenant_limits" in one for one in access())
+
+
+def test_readers_of_a_server_spill_as_at_the_endpoint() -> None:
+    """Large groups go on in files on a server too, as bounded as here, and no reader changes it."""
+    (text,) = [one for one in access() if "OR REPLACE heddle_reader_limits" in one]
+    kept = re.findall(r"(\w+) = (\d+) CONST", text)
+    spilled = [(name, str(value)) for name, value in spill_settings(Limits()).items()]
+    assert kept == [*spilled, ("allow_ddl", "0")]
 
 
 def test_users_come_without_a_way_in() -> None:

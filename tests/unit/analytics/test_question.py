@@ -15,6 +15,7 @@ from analytics.endpoint.question import (
     asked,
     read_tenants,
     reader_settings,
+    spill_settings,
 )
 from schemas.errors import Unusable
 
@@ -96,7 +97,14 @@ def test_readers_lower_limits_and_nothing_else() -> None:
         reader_settings({"result_overflow_mode": "break"}, limits)["result_overflow_mode"]
         == "throw"
     )
-    for name in ("readonly", "allow_ddl", "additional_table_filters", "max_memory_usage_for_user"):
+    assert reader_settings({}, limits).items() >= spill_settings(limits).items()
+    for name in (
+        "readonly",
+        "allow_ddl",
+        "additional_table_filters",
+        "max_memory_usage_for_user",
+        *spill_settings(limits),
+    ):
         with pytest.raises(Fault, match=name):
             reader_settings({name: "1"}, limits)
     with pytest.raises(Fault, match="no number"):

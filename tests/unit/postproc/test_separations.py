@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from PIL import Image
 
 from postproc.by_hand import check_file
 from postproc.files import PrintSize, tiff_size_um
-from postproc.lattice import HALF_DROP
+from postproc.finish import Order, finish, repeat_of
+from postproc.lattice import HALF_DROP, STRAIGHT
 from postproc.plates import Separation, separate
 from postproc.plates_read import INKS_MAX, plate_colours
+from postproc.recipe import shipped_recipe
+from postproc.seams import seam_figures
 from postproc.separations import (
     LAYERED_PIXELS_MAX,
     pack,
@@ -143,6 +147,49 @@ def test_one_cut_plate_of_many_is_seen(separation: Separation, names: list[str])
     own[navy] = np.roll(own[navy], 11, axis=1)
     own[navy][:, :11] = False
     assert not check_file(write_separated_tiff(pack(own), names, SIZE), HALF_DROP).passed
+
+
+def checks_and_a_cut_disc(*, apart: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Checks that repeat, and a disc that the right edge cuts, [96, 96] each; beneath or below."""
+    rows, columns = np.mgrid[:96, :96]
+    checks = (columns // 6 + rows // 6) % 2 == 0
+    if apart:
+        return checks & (rows < 48), (columns - 84) ** 2 + (rows - 72) ** 2 < 25**2
+    return checks, (columns - 70) ** 2 + (rows - 48) ** 2 < 40**2
+
+
+def test_a_plate_that_hides_among_others_is_found() -> None:
+    """Strong checks drown a cut disc in the picture of both; alone it fails, and is shown."""
+    checks, disc = checks_and_a_cut_disc(apart=False)
+    data = write_separated_tiff(pack([checks, disc]), ["01-navy", "02-ivory"], SIZE)
+    checked = check_file(data, STRAIGHT)
+    failed = [figure for figure in checked.figures if not figure.passed]
+    assert {figure.artefact for figure in failed} == {"plate:02-ivory"}
+    assert {figure.name for figure in failed} == {"seam_p", "seam_r2"}
+    assert checked.worst.startswith("02-ivory, right join")
+    with Image.open(io.BytesIO(checked.marked_png)) as shown:
+        # The disc alone, black on white, and not the stand-in colours of both.
+        assert shown.convert("RGB").getpixel((70, 48)) == (0, 0, 0)
+        assert shown.convert("RGB").getpixel((3, 3)) == (255, 255, 255)
+    kept = [figure for figure in checked.figures if figure.artefact == "plate:01-navy"]
+    assert len(kept) == 4
+    assert all(figure.passed for figure in kept)
+
+
+def test_a_plate_that_hides_is_refused_when_it_is_made() -> None:
+    """The same art as a tile: its picture passes, its pale plate does not."""
+    checks, disc = checks_and_a_cut_disc(apart=True)
+    tile = np.full((96, 96, 3), 255, np.uint8)
+    tile[disc] = (250, 236, 200)
+    tile[checks] = (20, 30, 80)
+    assert all(figure.passed for figure in seam_figures(tile, STRAIGHT))
+    order = Order(repeat=repeat_of("straight", 96_000, 96_000), refuse=False)
+    figures = finish(tile, shipped_recipe("rotary-screen"), order).figures
+    failed = {figure.artefact for figure in figures if not figure.passed}
+    assert failed == {"plate-03-cream", "separations:03-cream"}
+    with pytest.raises(Rejected) as caught:
+        finish(tile, shipped_recipe("rotary-screen"), replace(order, refuse=True))
+    assert caught.value.field == "seam_p"
 
 
 def test_plates_without_colour_names_are_told_apart() -> None:
