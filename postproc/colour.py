@@ -50,13 +50,15 @@ def srgb_from_linear(linear: npt.NDArray[Any]) -> Floats:
     return np.where(values <= np.float32(0.0031308), low, high).astype(np.float32)
 
 
+_THIRD: Final = np.float32(1 / 3)
 _LINEAR_OF_BYTE: Final = linear_from_srgb(np.arange(256, dtype=np.float32) / 255)
 
 
 def oklab_planes(rgb: Bytes) -> Floats:
     """OKLab [3, ...] (L in [0, 1]) from 8-bit sRGB [..., 3]; planes, because they are faster."""
     linear = [_LINEAR_OF_BYTE[rgb[..., channel]] for channel in range(3)]
-    cones = [np.cbrt(_mix(weights, linear)) for weights in _RGB_TO_LMS]
+    # As exact as cbrt in 32 bits, twice as fast, and nearly all of what a gate of a tile takes.
+    cones = [_mix(weights, linear) ** _THIRD for weights in _RGB_TO_LMS]
     planes = np.empty((3, *rgb.shape[:-1]), dtype=np.float32)
     for index, weights in enumerate(_LMS_TO_LAB):
         planes[index] = _mix(weights, cones)
