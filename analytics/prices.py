@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from schemas.errors import Rejected, Unusable
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 PER_HOUR_MAX: Final = Decimal(1_000_000)
 DECIMALS_MAX: Final = 9
+STORAGE: Final = "storage"
+"""Device of the entries that say what a terabyte on the shelf costs per hour."""
 ENTRIES_MAX: Final = 1_000
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -73,6 +78,43 @@ def read_prices(text: str) -> PriceBook:
     entries = tuple(_entry(number, one) for number, one in enumerate(raw.get("price", []), 1))
     _check(entries)
     return PriceBook(entries=entries)
+
+
+def check_noted(book: PriceBook, noted: Collection[Price], *, today: date) -> None:
+    """Refuse a book that would change what an earlier one was applied to (`noted`, of a ledger).
+
+    An entry may go or come, but never change under its id. Machine time keeps the price that was
+    first applied; days of storage are priced when asked, so a new entry for them begins `today`
+    (UTC) or later, unless this is the ledger's first book. Raises Unusable, naming the entry.
+    """
+    known = {one.price_id: one for one in noted}
+    for entry in book.entries:
+        before = known.get(entry.price_id)
+        if before is None:
+            if known and entry.device == STORAGE and entry.valid_from.date() < today:
+                raise Unusable(
+                    f"price book, {entry.price_id}: from is {entry.valid_from:%Y-%m-%d}, and days "
+                    f"of storage before today are billed; from must be {today:%Y-%m-%d} or later"
+                )
+        elif changed := _changed(before, entry):
+            raise Unusable(
+                f"price book, {entry.price_id}: {changed} is not what was applied under this id; "
+                "entries never change: give the new one an id and a date of its own"
+            )
+    for before in known.values():
+        if before.currency != book.entries[0].currency:
+            raise Unusable(
+                f"price book: currency is {book.entries[0].currency}, and this ledger counts in "
+                f"{before.currency}; a ledger keeps to one currency"
+            )
+
+
+def _changed(before: Price, after: Price) -> str:
+    """The first field that differs, as the book names it; empty for none."""
+    names = {"device": "device", "pool": "pool", "valid_from": "from", "per_hour": "per_hour"}
+    return next(
+        (word for name, word in names.items() if getattr(before, name) != getattr(after, name)), ""
+    )
 
 
 def _entry(number: int, raw: dict[str, Any]) -> Price:

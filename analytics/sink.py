@@ -6,17 +6,18 @@ every table folds the repetition (`ddl/`), so that retrying is always right.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas.errors import Rejected, Unusable
 
 from .link import Address, Link
 from .migrate import migrate
+from .prices import Price, check_noted
 from .rows import Source, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
 
     from schemas.records import Record
 
@@ -76,10 +77,14 @@ class Sink:
                 raise Unusable(f"the ledger's table {table} does not take our rows: {refusal}")
 
     def prepare(self) -> None:
-        """Tables up to date, price book noted. Idempotent; `write` does it first."""
+        """Tables up to date, price book noted. Idempotent; `write` does it first.
+
+        Raises Transient, and Unusable also where the book would change what was billed.
+        """
         if self._is_prepared:
             return
         migrate(self._link.execute)
+        check_noted(self._prices, self._noted(), today=datetime.now(UTC).date())
         self.insert(
             "price_book",
             [
@@ -95,6 +100,12 @@ class Sink:
             ],
         )
         self._is_prepared = True
+
+    def _noted(self) -> list[Price]:
+        columns, rows = self._link.rows(
+            "SELECT price_id, device, pool, valid_from, per_hour, currency FROM price_book FINAL"
+        )
+        return [Price(**dict(zip(columns, row, strict=True))) for row in rows]
 
     def close(self) -> None:
         """Hang up; nothing is buffered, so nothing is lost."""

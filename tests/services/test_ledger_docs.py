@@ -68,3 +68,22 @@ def test_every_query_of_the_page_runs_as_reader(reader: Link) -> None:
     assert len(QUERIES) >= 5
     for sql in QUERIES:
         assert reader.rows(sql)[0]
+
+
+def test_every_comment_says_unit_currency_and_freshness(reader: Link) -> None:
+    """What a column is measured in, whose money, which clock; and of each view, how fresh it is."""
+    told = dict(reader.rows("SELECT name, comment FROM system.tables")[1])
+    assert set(told) == set(VIEWS)
+    assert [view for view, comment in told.items() if " Fresh to " not in comment] == []
+    by_name = {"_us$": "icroseconds", "_s$": "econds", "_bytes$": "ytes", "_um$": "icrometres",
+               "_px$": "ixels"}  # fmt: skip
+    by_type = {"Decimal": "currency", "DateTime64": "UTC", "Date$": "UTC"}
+    sql = "SELECT table, name, type, comment FROM system.columns WHERE database = 'heddle'"
+    silent = [
+        (table, name, word)
+        for table, name, kind, comment in reader.rows(sql)[1]
+        for subject, rules in ((name, by_name), (kind, by_type))
+        for rule, word in rules.items()
+        if re.search(rule, subject) and word not in comment
+    ]
+    assert silent == []

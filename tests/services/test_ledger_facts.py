@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from analytics.prices import read_prices
 from analytics.sink import Sink
+from schemas.errors import Unusable
 from schemas.names import STOP_INTERVAL
 from schemas.records import Record
 from tests.services.ledger_child import Ledger, running
@@ -86,22 +87,54 @@ def test_an_interval_across_midnight_counts_on_both_days(ledger: Ledger, sink: S
 
 
 def test_another_book_changes_no_cost(ledger: Ledger, sink: Sink) -> None:
-    """A replay under a dearer book: the price that was applied first stays, with its id."""
+    """A replay under a dearer book: the price that was applied first stays, with its id.
+
+    Of shares, of machines that nobody used, and of the tail that a killed one left.
+    """
+    idle = events.usage({}, 1, 0, incarnation="book", event_id="book/1", device="abacus",
+                        state="idle", duration_us=5_000_000, pool="unused")  # fmt: skip
+    stop = replace(idle, event_id="book/stop", state="stopped", interval=STOP_INTERVAL,
+                   duration_us=60_000_000)  # fmt: skip
     records = [
         events.routed(pattern("book", tenant="book")),
         events.usage({("book.1", 1): 75_000_000}, 0, -900, event_id="book/0", device="abacus"),
+        idle,
+        stop,
     ]
     write(sink, records)
-    sql = "SELECT cost, price_id FROM costs WHERE tenant = 'book'"
-    before = ask(ledger, sql)
-    assert [row["price_id"] for row in before] == ["any-2020"]
+    asked = (
+        "SELECT cost, price_id FROM costs WHERE tenant = 'book'",
+        "SELECT state, cost, price_id FROM machine_time WHERE device = 'abacus' ORDER BY ALL",
+        "SELECT state, cost, price_per_hour FROM daily_machines WHERE device = 'abacus'"
+        " ORDER BY ALL",
+    )
+    refresh(ledger)
+    before = [ask(ledger, sql) for sql in asked]
+    assert [row["price_id"] for row in before[0]] == ["any-2020"]
+    assert {row["price_id"] for row in before[1]} == {"any-2020"}
+    assert {row["state"] for row in before[1]} == {"busy", "failed", "idle"}
     dear = read_prices(
         '[[price]]\nid = "dear"\nfrom = 2020-01-01\nper_hour = 100\ncurrency = "EUR"\n'
     )
     other = Sink(url=ledger.url, user="heddle_writer", password="write-me", prices=dear)
+    write(other, records)
     write(other, records, 50)
     other.close()
-    assert ask(ledger, sql) == before
+    refresh(ledger)
+    assert [ask(ledger, sql) for sql in asked] == before
+
+
+def test_an_edited_book_is_refused(ledger: Ledger, sink: Sink) -> None:
+    """An entry that changes under its id would change old bills: nothing is written by it."""
+    sink.prepare()
+    edited = read_prices(
+        '[[price]]\nid = "any-2020"\nfrom = 2020-01-01\nper_hour = 0.06\ncurrency = "EUR"\n'
+    )
+    other = Sink(url=ledger.url, user="heddle_writer", password="write-me", prices=edited)
+    with pytest.raises(Unusable, match="any-2020: per_hour is not what was applied"):
+        write(other, [events.routed(pattern("edited"))])
+    other.close()
+    assert ask(ledger, "SELECT * FROM patterns WHERE request_id = 'edited'") == []
 
 
 def test_idle_time_is_borne_by_the_work_of_its_day(ledger: Ledger, sink: Sink) -> None:
@@ -130,6 +163,35 @@ def test_idle_time_is_borne_by_the_work_of_its_day(ledger: Ledger, sink: Sink) -
     assert [tuple(row.values()) for row in ask(ledger, sql)] == [
         ("busy", Decimal("0.003")),
         ("idle", Decimal("0.006")),
+    ]
+
+
+def test_getting_ready_is_told_apart_from_waiting(ledger: Ledger, sink: Sink) -> None:
+    """Loaded cost is what was used, a share of getting ready, and one of all other time."""
+    lives = [events.routed(pattern(f"ready{n}", tenant=f"ready{n}")) for n in (1, 2)]
+    used = {("ready1.1", 1): 75_000_000, ("ready2.1", 1): 150_000_000}
+    busy = replace(
+        events.usage(used, 3, 3600, incarnation="ready", event_id="ready/3", pool="ready"),
+        duration_us=225_000_000,
+    )
+    others = [
+        replace(busy, interval=n, event_id=f"ready/{n}", state=state, forwards=(),
+                started_at=at(3600 - seconds), duration_us=us)
+        for n, (state, seconds, us) in enumerate([
+            ("loading", 675, 75_000_000), ("warming", 600, 150_000_000),
+            ("idle", 450, 450_000_000),
+        ])
+    ]  # fmt: skip
+    write(sink, [*lives, *others, busy])
+    refresh(ledger)
+    sql = (
+        "SELECT tenant, cost, load_cost, idle_cost, loaded_cost FROM daily_costs"
+        " WHERE startsWith(tenant, 'ready') ORDER BY tenant"
+    )
+    # Three thousandths were used, as much went into getting ready, six into waiting.
+    assert [tuple(row.values()) for row in ask(ledger, sql)] == [
+        (name, *(Decimal(part) * of_all / 3 for part in ("0.003", "0.003", "0.006", "0.012")))
+        for name, of_all in (("ready1", 1), ("ready2", 2))
     ]
 
 
@@ -315,7 +377,8 @@ def check_patterns(ledger: Ledger, name: str, lives: list[Any]) -> None:
         row["published"] += truth.published
         row["failed"] += truth.failed and not truth.published
         row["open"] += is_open(truth)
-        word = truth.words[max(truth.words)] if truth.words else ""
+        # A word counts once there is an asset.
+        word = truth.words[max(truth.words)] if truth.words and truth.published else ""
         row["judged"] += word in ("accepted", "ordered", "rejected")
         row["accepted"] += word in ("accepted", "ordered")
         row["ordered"] += word == "ordered"

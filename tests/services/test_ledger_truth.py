@@ -165,6 +165,28 @@ def test_words_wait_for_their_pattern(ledger: Ledger, sink: Sink) -> None:
     assert waiting(ledger, "early") == [{"tenant": "other", "field": "request_id"}]
 
 
+def test_a_word_counts_once_there_is_an_asset(ledger: Ledger, sink: Sink) -> None:
+    """Nobody can accept what is not there: until then the word waits, with its reason."""
+    of = pattern("hasty", tenant="hasty")
+    write(sink, [events.routed(of), events.feedback(of)])
+    counted = "SELECT judged, accepted FROM {} WHERE tenant = 'hasty'"
+    told = "SELECT verdict, is_accepted FROM patterns WHERE tenant = 'hasty'"
+    why = "SELECT field, broken_limit, reason FROM quarantine WHERE tenant = 'hasty'"
+    refresh(ledger)
+    assert ask(ledger, told) == [{"verdict": "accepted", "is_accepted": False}]
+    assert ask(ledger, counted.format("daily_patterns")) == [{"judged": 0, "accepted": 0}]
+    assert ask(ledger, why) == [
+        {"field": "request_id", "broken_limit": "a pattern with an asset",
+         "reason": "the pattern has no asset (yet)"}
+    ]  # fmt: skip
+    write(sink, [events.published(of)], 5)
+    refresh(ledger)
+    assert ask(ledger, told) == [{"verdict": "accepted", "is_accepted": True}]
+    for view in ("daily_patterns", "acceptance"):
+        assert ask(ledger, counted.format(view)) == [{"judged": 1, "accepted": 1}]
+    assert ask(ledger, why) == []
+
+
 def test_a_refusal_is_no_pattern_and_routing_lifts_it(ledger: Ledger, sink: Sink) -> None:
     """Ordinal 0 counts nowhere; a PatternRouted of the request supersedes it."""
     refused = replace(pattern("refused"), ordinal=0, count=0)
@@ -241,7 +263,7 @@ def check(row: dict[str, Any], truth: Truth) -> None:
     assert row["outcome"] == outcome
     word = truth.words[max(truth.words)] if truth.words else ""
     assert row["verdict"] == ("" if word == "withdrawn" else word)
-    assert row["is_accepted"] == (word in ("accepted", "ordered"))
+    assert row["is_accepted"] == (truth.published and word in ("accepted", "ordered"))
     assert row["machine_us"] == sum(truth.used_us.values())
     # Of a pattern that never was published everything is waste, a refused finish (0) included.
     passing = truth.passing if truth.published else None

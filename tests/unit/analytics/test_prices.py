@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from analytics.prices import read_prices
+from analytics.prices import check_noted, read_prices
 from schemas.errors import Rejected, Unusable
 
 ANY = '[[price]]\nid = "any"\nfrom = 2020-01-01\nper_hour = 0.1\ncurrency = "EUR"\n'
@@ -72,3 +72,40 @@ def test_a_wrong_book_is_refused_with_its_place(text: str, complaint: str) -> No
     """The message names entry and field, before anything is priced by it."""
     with pytest.raises(Unusable, match=complaint):
         read_prices(text)
+
+
+SHELF = entry("shelf", device='"storage"', per_hour="0.03")
+TODAY = at(2026, 11, 30).date()
+
+
+def test_a_noted_book_may_grow_and_shrink() -> None:
+    """New machines and prices come, old ones go: neither changes what was applied."""
+    noted = read_prices(entry("old")).entries
+    check_noted(read_prices(entry("new")), noted, today=TODAY)
+    check_noted(read_prices(entry("old")), noted, today=TODAY)
+    later = entry("shelf", device='"storage"', **{"from": "2026-11-30"})
+    check_noted(read_prices(later), noted, today=TODAY)
+
+
+def test_a_first_book_may_price_days_that_are_over() -> None:
+    """Nothing was billed yet, as in a ledger that is built again from the topics."""
+    check_noted(read_prices(SHELF), (), today=TODAY)
+
+
+@pytest.mark.parametrize(
+    ("noted", "book", "complaint"),
+    [
+        (entry("x"), entry("x", per_hour="1.6"), "x: per_hour is not what was applied"),
+        (entry("x"), entry("x", **{"from": "2026-02-01"}), "x: from is not"),
+        (entry("x"), entry("x", device='"cpu"'), "x: device is not"),
+        (entry("x"), entry("x", pool='"big"'), "x: pool is not"),
+        (ANY, SHELF, "shelf: from is 2026-01-01.*must be 2026-11-30 or later"),
+        (ANY, ANY.replace("any", "usd").replace("EUR", "USD"), "currency is USD.*counts in EUR"),
+    ],
+)
+def test_a_book_that_would_change_old_bills_is_refused(
+    noted: str, book: str, complaint: str
+) -> None:
+    """With the entry and what to do, before anything is priced by it."""
+    with pytest.raises(Unusable, match=complaint):
+        check_noted(read_prices(book), read_prices(noted).entries, today=TODAY)
