@@ -43,6 +43,8 @@ def access(tenants: Sequence[str] = (), *, cluster: str = "") -> tuple[str, ...]
     statements = [
         *_forgotten(tenants),
         *_users(tenants),
+        # `record` migrates ON CLUSTER, which is a right of its own.
+        *([f"GRANT CLUSTER ON *.* TO {WRITER}"] if cluster else []),
         _profile(Limits()),
         *([_tenant_profile(tenants)] if tenants else []),
         f"CREATE QUOTA OR REPLACE heddle_reader_quota KEYED BY user_name FOR INTERVAL 1 hour "
@@ -73,7 +75,7 @@ def _forgotten(tenants: Iterable[str]) -> list[str]:
 def _users(tenants: Iterable[str]) -> list[str]:
     made = [f"CREATE USER IF NOT EXISTS {WRITER} HOST NONE",
             f"GRANT SELECT, INSERT, CREATE, DROP TABLE, DROP VIEW, ALTER, TRUNCATE, OPTIMIZE, "
-            f"SYSTEM VIEWS ON {DATABASE}.* TO {WRITER}"]  # fmt: skip
+            f"SYSTEM VIEWS, SYSTEM SYNC REPLICA ON {DATABASE}.* TO {WRITER}"]  # fmt: skip
     pairs = [(READERS, READER), *((_role(one), tenant_reader(one)) for one in tenants)]
     for role, user in pairs:
         made += [

@@ -37,9 +37,15 @@ ROWS_MAX: Final = 100_000
 
 
 class Sink:
-    """For one thread. Connects on first use; a lost line is made anew by the next write."""
+    """For one thread. Connects on first use; a lost line is made anew by the next write.
 
-    def __init__(self, *, url: str, user: str, password: str, prices: PriceBook) -> None:
+    `cluster` is that of a replicated server, on which tables are then made; empty for any other.
+    """
+
+    def __init__(
+        self, *, url: str, user: str, password: str, prices: PriceBook, cluster: str = ""
+    ) -> None:
+        self._cluster = cluster
         self._link = Link(Address(url=url, user=user, password=password), settings=PINNED)
         self._prices = prices
         self._is_prepared = False
@@ -76,10 +82,16 @@ class Sink:
                 raise Unusable(f"the ledger's table {table} does not take our rows: {refusal}")
 
     def prepare(self) -> None:
-        """Tables up to date, price book noted. Idempotent; `write` does it first."""
+        """Tables up to date, price book noted. Idempotent; `write` does it first.
+
+        Raises Transient, and Unusable where the server refuses a statement: no record is at fault.
+        """
         if self._is_prepared:
             return
-        migrate(self._link.execute)
+        try:
+            migrate(self._link.execute, cluster=self._cluster)
+        except Rejected as refusal:
+            raise Unusable(f"the ledger's tables cannot be brought up to date: {refusal}") from None
         self.insert(
             "price_book",
             [

@@ -33,7 +33,7 @@ FOREIGN = {
 STAGES = {"route", "generate", "finish", "record", "live", "schema"}
 VARIANTS: dict[str, tuple[str, ...]] = {
     "as it comes": (),
-    "a ClickHouse server": ("ledger.url=https://clickhouse:8443",),
+    "a ClickHouse server": ("ledger.url=https://clickhouse:8443", "ledger.cluster=main"),
     "mutual TLS": (
         "kafka.securityProtocol=SSL",
         "kafka.clientCertificateSecret=heddle-{stage}-tls",
