@@ -242,6 +242,19 @@ def test_the_focus_file_has_its_columns_and_sums(
     assert json.loads(direct[0]["Tags"])["model"] == "swatch"
 
 
+def test_settings_of_one_answer_are_not_those_of_the_next(address: Address) -> None:
+    """Whether that answer came or was refused, the next question on the line is asked plainly."""
+    link, asked = Link(address), "SELECT toDateTime(0, 'UTC')"
+    plain = link.raw(asked, "CSV", {}, {})
+    as_iso = {"date_time_output_format": "iso"}
+    assert link.raw(asked, "CSV", {}, as_iso) == b'"1970-01-01T00:00:00Z"\n'
+    assert link.raw(asked, "CSV", {}, {}) == plain
+    with pytest.raises(Rejected):
+        link.raw("SELECT missing_column", "CSV", {}, as_iso)
+    assert link.raw(asked, "CSV", {}, {}) == plain
+    link.close()
+
+
 def test_the_focus_file_as_parquet_holds_the_same(address: Address) -> None:
     """Read by another library; everybody's charges where no tenant is named."""
     parquet = pytest.importorskip("pyarrow.parquet")
