@@ -1,5 +1,7 @@
-"""`python -m analytics ddl|access`: the SQL for a ClickHouse server, for its administrator to read.
+"""`python -m analytics ddl|access`: the SQL for a ClickHouse server, for its administrator.
 
+`ddl` is whole: run on an empty server it makes the database and all tables and notes what it did,
+so that `record` finds nothing to do there. `access` comes after it.
 `python -m analytics dashboard`: Grafana's dashboard, as in `grafana/dashboards/heddle.json`.
 
 Nothing is run here: `record` brings the tables up to date by itself, with the writer's password.
@@ -12,7 +14,7 @@ import sys
 
 from .access import access
 from .dashboards import dashboard
-from .migrate import migrations, rendered
+from .migrate import script
 
 
 def main() -> int:
@@ -28,11 +30,7 @@ def main() -> int:
     if given.what == "access":
         statements = access(given.tenant, cluster=given.cluster)
     else:
-        statements = tuple(
-            rendered(statement, cluster=given.cluster)
-            for migration in migrations()
-            for statement in migration.statements
-        )
+        statements = script(cluster=given.cluster)
     for statement in statements:
         sys.stdout.write(f"{statement};\n\n")
     return 0

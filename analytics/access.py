@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
 READERS: Final = "heddle_readers"
 """Role of whoever may see every tenant."""
+TENANT_ROLE: Final = "heddle_tenant"
+"""What a tenant's own role begins with, and the policies that cut to it; the tenant's name follows
+as it is. No user of ours begins so, because SQL does not tell a user from a role."""
 QUESTIONS_AN_HOUR_MAX: Final = 10_000
 SECONDS_AN_HOUR_MAX: Final = 3_600
 _MADE: Final = re.compile(
-    r"^(?:CREATE|ALTER) (?:USER|ROLE|SETTINGS PROFILE|QUOTA|ROW POLICY|TABLE)"
-    r"(?: IF NOT EXISTS| OR REPLACE)? [\w.`-]+|^GRANT"
+    r"^(?:CREATE|ALTER|DROP) (?:USER|ROLE|SETTINGS PROFILE|QUOTA|ROW POLICY|TABLE)"
+    r"(?: IF NOT EXISTS| IF EXISTS| OR REPLACE)? [\w.`-]+|^GRANT"
 )
 
 
@@ -38,7 +41,10 @@ def access(tenants: Sequence[str] = (), *, cluster: str = "") -> tuple[str, ...]
         if not TENANT.fullmatch(tenant):
             raise Unusable(f"{tenant!r} is no tenant's name")
     statements = [
+        *_forgotten(tenants),
         *_users(tenants),
+        # `record` migrates ON CLUSTER, which is a right of its own.
+        *([f"GRANT CLUSTER ON *.* TO {WRITER}"] if cluster else []),
         _profile(Limits()),
         *([_tenant_profile(tenants)] if tenants else []),
         f"CREATE QUOTA OR REPLACE heddle_reader_quota KEYED BY user_name FOR INTERVAL 1 hour "
@@ -55,19 +61,29 @@ def access(tenants: Sequence[str] = (), *, cluster: str = "") -> tuple[str, ...]
 
 
 def _role(tenant: str) -> str:
-    return f"{READERS}_{tenant}".replace("-", "__")
+    """Quoted, so that the name stands as it is and two tenants never share a role."""
+    return f"`{TENANT_ROLE}_{tenant}`"
+
+
+def _forgotten(tenants: Iterable[str]) -> list[str]:
+    """Roles that earlier versions made: `a-b` and `a__b` had one, and with it each other's rows.
+    Dropping a role takes it from whoever had it."""
+    names = sorted({f"{READERS}_{one}".replace("-", "__") for one in tenants})
+    return [f"DROP ROLE IF EXISTS {name}" for name in names]
 
 
 def _users(tenants: Iterable[str]) -> list[str]:
     made = [f"CREATE USER IF NOT EXISTS {WRITER} HOST NONE",
             f"GRANT SELECT, INSERT, CREATE, DROP TABLE, DROP VIEW, ALTER, TRUNCATE, OPTIMIZE, "
-            f"SYSTEM VIEWS ON {DATABASE}.* TO {WRITER}"]  # fmt: skip
+            f"SYSTEM VIEWS, SYSTEM SYNC REPLICA ON {DATABASE}.* TO {WRITER}"]  # fmt: skip
     pairs = [(READERS, READER), *((_role(one), tenant_reader(one)) for one in tenants)]
     for role, user in pairs:
         made += [
             f"CREATE ROLE IF NOT EXISTS {role}",
             f"CREATE USER IF NOT EXISTS `{user}` HOST NONE DEFAULT ROLE {role}",
             f"GRANT {role} TO `{user}`",
+            # A user that was there already keeps the default it was made with.
+            f"ALTER USER `{user}` DEFAULT ROLE {role}",
         ]
     return made
 

@@ -1,7 +1,9 @@
 """A tenant's month: what its machine time and its files cost, and what that makes per pattern.
 
-Days are the days of the machine time, so that bills of all tenants and days add up to the machines'
-invoice. Counts are of the patterns asked for in the month, with everything that became of them.
+Days are the days of the machine time, so that everybody's bill adds up to what the machines cost,
+but for days on which a kind of machine did nothing for any pattern: nobody bears those. It holds
+more than the tenants' bills together while machine time is known before its pattern is, and with it
+the tenant. Counts are of the patterns asked for in the month, with everything that became of them.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ SELECT
     sumIf(f.cost, kind = 'open') AS open_cost, sum(f.cost) AS cost,
     sum(f.loaded_cost) AS loaded_cost
 FROM daily_costs AS f
-WHERE tenant = {tenant:String} AND toStartOfMonth(day) = {month:Date}
+WHERE toStartOfMonth(day) = {month:Date}
+    AND (tenant = {tenant:String} OR {tenant:String} = '')
 GROUP BY tier, model, version, recipe
 ORDER BY tier, model, version, recipe"""
 _COUNTS: Final = """
@@ -37,11 +40,17 @@ SELECT
     sum(f.loaded_cost) AS loaded_cost, max(f.currency) AS currency,
     max(f.refreshed_at) AS refreshed_at
 FROM daily_patterns AS f
-WHERE tenant = {tenant:String} AND toStartOfMonth(day) = {month:Date}"""
+WHERE toStartOfMonth(day) = {month:Date}
+    AND (tenant = {tenant:String} OR {tenant:String} = '')"""
 _STORAGE: Final = """
-SELECT sum(f.cost) AS cost, argMax(f.stored_bytes, day) AS last_bytes, count() AS days
-FROM daily_storage AS f
-WHERE tenant = {tenant:String} AND toStartOfMonth(day) = {month:Date}"""
+SELECT sum(of_day.cost) AS cost, argMax(of_day.bytes, day) AS last_bytes
+FROM (
+    SELECT day, sum(f.cost) AS cost, sum(f.stored_bytes) AS bytes
+    FROM daily_storage AS f
+    WHERE toStartOfMonth(day) = {month:Date}
+        AND (tenant = {tenant:String} OR {tenant:String} = '')
+    GROUP BY day
+) AS of_day"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +73,18 @@ class Line:
     loaded_cost: Decimal
     """With idle, starting and loading time of the same machines and days."""
 
+    @property
+    def idle_cost(self) -> Decimal:
+        """That time alone."""
+        return self.loaded_cost - self.cost
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """Of one tenant and month (UTC)."""
+    """Of one tenant, or of everybody, and one month (UTC)."""
 
     tenant: str
+    """Empty for everybody."""
     month: date
     """Its first day."""
     currency: str
@@ -120,7 +135,8 @@ def month_of(text: str) -> date:
 
 
 def bill(address: Address, *, tenant: str, month: date) -> Bill:
-    """Ask the ledger. A tenant that nobody knows has an empty bill.
+    """Ask the ledger about one tenant, or with an empty name about everybody; a reader of one
+    tenant has that one's bill then. A tenant that nobody knows has an empty bill.
 
     Raises Rejected, Transient, Unusable.
     """

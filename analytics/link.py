@@ -16,6 +16,7 @@ from clickhouse_connect.driver import options
 
 from schemas.errors import EXIT_UNREACHABLE, Rejected, Transient, Unusable
 
+from .codes import LOCKED_OUT, PASSING, Code
 from .contract import DATABASE
 
 if TYPE_CHECKING:
@@ -25,15 +26,8 @@ CONNECT_S_MAX: Final = 5
 ANSWER_S_MAX: Final = 150
 """Above the ledger's own bound on statements, whose answer names the reason."""
 
-_PASSING: Final = frozenset({
-    159, 202, 203, 209, 210, 236, 241, 242, 243, 252, 285, 290, 307, 319, 341, 394, 415, 425, 999,
-    1002,
-})  # fmt: skip
-"""Timeouts, full queues, memory, disk full, too many parts, killed, keeper: waiting may help."""
 _OURS: Final = (vendor.ProgrammingError, vendor.DataError, vendor.NotSupportedError)
 """Raised by the driver itself, before anything is sent."""
-_LOCKED_OUT: Final = frozenset({192, 193, 194, 195, 516})
-_FULL_DISK: Final = 243
 _NO_SPACE: Final = ("No space left on device", "errno: 28")
 """The same, noticed in the middle of a write: the engine has other codes for that."""
 
@@ -108,13 +102,21 @@ class Link:
     def raw(
         self, sql: str, form: str, parameters: Mapping[str, Any], settings: Mapping[str, Any]
     ) -> bytes:
-        """The answer in one of ClickHouse's formats, whole, as its bytes."""
+        """The answer in one of ClickHouse's formats, whole, as its bytes.
+
+        `settings` hold for this question alone.
+        """
+        always = self.client.params
+        kept = dict(always)
+        # The driver holds every setting of a reader for read-only; the ledger knows better.
+        always.update({name: str(value) for name, value in settings.items()})
         try:
-            # The driver holds every setting of a reader for read-only; the ledger knows better.
-            self.client.params.update({name: str(value) for name, value in settings.items()})
             answer: bytes = self.client.raw_query(sql, parameters=dict(parameters), fmt=form)
         except Exception as error:  # noqa: BLE001 - as above.
             raise translated(error, self._address) from None
+        finally:
+            always.clear()
+            always.update(kept)
         return answer
 
     def execute(self, sql: str) -> list[tuple[Any, ...]]:
@@ -156,17 +158,17 @@ def translated(error: Exception, address: Address) -> Exception:
         return error
     code = getattr(error, "code", None)
     text = _first_line(error)
-    if code in _LOCKED_OUT:
+    if code in LOCKED_OUT:
         return Unusable(
             f"the ledger at {address.url} does not know user {address.user} with this password"
         )
-    if code == _FULL_DISK or any(mark in str(error) for mark in _NO_SPACE):
+    if code == Code.NOT_ENOUGH_SPACE or any(mark in str(error) for mark in _NO_SPACE):
         return Transient(
             "the ledger's disk is full: free some space there and recording goes on by itself, "
             f"nothing that was recorded is lost ({text})",
             delay_ms=5_000,
         )
-    if code in _PASSING or (code is None and isinstance(error, vendor.OperationalError | OSError)):
+    if code in PASSING or (code is None and isinstance(error, vendor.OperationalError | OSError)):
         return Transient(f"the ledger at {address.url} did not answer: {text}", delay_ms=500)
     if isinstance(error, _OURS):
         return Unusable(f"the ledger at {address.url} does not fit this Heddle: {text}")

@@ -4,6 +4,7 @@ A file holds statements separated by lines that are `;` at their end; a statemen
 run again (IF NOT EXISTS, OR REPLACE), because ClickHouse has no transactions around DDL: a runner
 that dies between a statement and its note runs the file again. Two runners at once do the same work
 twice and end in the same place. A file that was changed after it was applied is refused.
+`script` is the same work as text, for an administrator who runs it on an empty server.
 """
 
 from __future__ import annotations
@@ -95,29 +96,60 @@ def migrate(
     """Bring the database up to date; the names of the files applied now.
 
     `execute` runs one statement and returns rows. Raises Unusable where the database is newer than
-    this code, or a file is not what was applied.
+    this code, a file is not what was applied, or replicated tables would be changed on one server
+    alone.
     """
-    for statement in _PREPARE:
-        execute(rendered(statement, cluster=cluster))
+    for statement in _prepared(cluster):
+        execute(statement)
+    if cluster:
+        # Another replica may have noted a migration that this one has not heard of yet.
+        execute(f"SYSTEM SYNC REPLICA {_NOTES}")
     known = migrations()
     applied = _applied(execute)
     _check(known, applied)
-    done = []
-    for migration in known:
-        if migration.number not in applied:
-            for statement in migration.statements:
-                execute(rendered(statement, cluster=cluster))
-            execute(
-                f"INSERT INTO {_NOTES} (number, name, sha256) VALUES "  # noqa: S608 - own names.
-                f"({migration.number}, '{migration.name}', '{migration.sha256}')"
-            )
-            done.append(migration.name)
-    return tuple(done)
+    due = [migration for migration in known if migration.number not in applied]
+    if due and not cluster and _is_replicated(execute):
+        raise Unusable(
+            f"the ledger's tables are replicated and {due[0].name} is due: HEDDLE_LEDGER_CLUSTER "
+            "must name their cluster, or one server alone would change"
+        )
+    for migration in due:
+        for statement in _steps(migration, cluster):
+            execute(statement)
+    return tuple(migration.name for migration in due)
+
+
+def script(*, cluster: str = "") -> tuple[str, ...]:
+    """All that `migrate` runs on an empty server, in its order and with its notes: a `migrate`
+    with the same cluster afterwards finds nothing to do."""
+    steps = (statement for one in migrations() for statement in _steps(one, cluster))
+    return (*_prepared(cluster), *steps)
+
+
+def _prepared(cluster: str) -> tuple[str, ...]:
+    return tuple(rendered(statement, cluster=cluster) for statement in _PREPARE)
+
+
+def _steps(migration: Migration, cluster: str) -> tuple[str, ...]:
+    """Its statements, and last the note that it was applied."""
+    note = (
+        f"INSERT INTO {_NOTES} (number, name, sha256) VALUES "  # noqa: S608 - own names.
+        f"({migration.number}, '{migration.name}', '{migration.sha256}')"
+    )
+    return (*(rendered(one, cluster=cluster) for one in migration.statements), note)
 
 
 def _applied(execute: Callable[[str], Sequence[Sequence[object]]]) -> dict[int, str]:
     rows = execute(f"SELECT number, sha256 FROM {_NOTES} FINAL ORDER BY number")  # noqa: S608
     return {int(str(number)): str(sha256) for number, sha256 in rows}
+
+
+def _is_replicated(execute: Callable[[str], Sequence[Sequence[object]]]) -> bool:
+    database, name = _NOTES.split(".")
+    rows = execute(
+        f"SELECT engine FROM system.tables WHERE database = '{database}' AND name = '{name}'"  # noqa: S608
+    )
+    return any(str(engine).startswith("Replicated") for (engine,) in rows)
 
 
 def _check(known: Sequence[Migration], applied: dict[int, str]) -> None:

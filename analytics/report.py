@@ -71,8 +71,11 @@ class Facts:
 
 
 def gather(address: Address, *, tenant: str, days: int) -> Facts:
-    """Ask the ledger. Raises Rejected, Transient, Unusable."""
-    since = (datetime.now(UTC) - timedelta(days=days)).date()
+    """Ask the ledger about the last `days` UTC days, today's included.
+
+    Raises Rejected, Transient, Unusable.
+    """
+    since = first_day(days, now=datetime.now(UTC))
     link, parameters = Link(address), {"since": since, "tenant": tenant}
 
     def asked(sql: str) -> tuple[Row, ...]:
@@ -89,6 +92,11 @@ def gather(address: Address, *, tenant: str, days: int) -> Facts:
         )
     finally:
         link.close()
+
+
+def first_day(days: int, *, now: datetime) -> date:
+    """The first of so many UTC days, of which `now` has the last."""
+    return now.astimezone(UTC).date() - timedelta(days=days - 1)
 
 
 def page(facts: Facts) -> str:

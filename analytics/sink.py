@@ -38,9 +38,15 @@ ROWS_MAX: Final = 100_000
 
 
 class Sink:
-    """For one thread. Connects on first use; a lost line is made anew by the next write."""
+    """For one thread. Connects on first use; a lost line is made anew by the next write.
 
-    def __init__(self, *, url: str, user: str, password: str, prices: PriceBook) -> None:
+    `cluster` is that of a replicated server, on which tables are then made; empty for any other.
+    """
+
+    def __init__(
+        self, *, url: str, user: str, password: str, prices: PriceBook, cluster: str = ""
+    ) -> None:
+        self._cluster = cluster
         self._link = Link(Address(url=url, user=user, password=password), settings=PINNED)
         self._prices = prices
         self._is_prepared = False
@@ -79,11 +85,15 @@ class Sink:
     def prepare(self) -> None:
         """Tables up to date, price book noted. Idempotent; `write` does it first.
 
-        Raises Transient, and Unusable also where the book would change what was billed.
+        Raises Transient, and Unusable where the server refuses a statement (no record is at fault)
+        or the price book would change what was billed.
         """
         if self._is_prepared:
             return
-        migrate(self._link.execute)
+        try:
+            migrate(self._link.execute, cluster=self._cluster)
+        except Rejected as refusal:
+            raise Unusable(f"the ledger's tables cannot be brought up to date: {refusal}") from None
         check_noted(self._prices, self._noted(), today=datetime.now(UTC).date())
         self.insert(
             "price_book",

@@ -196,6 +196,7 @@ def _record(settings: Settings, stop: threading.Event) -> int:
         user="heddle_writer",
         password=settings.required("LEDGER_WRITER_PASSWORD"),
         prices=read_prices(parts.price_text(settings)),
+        cluster=settings["LEDGER_CLUSTER"],
     )
     stage = Recording(events=parts.events(settings, "record"), sink=sink)
     limits = Limits(in_flight_max=6_000, careful_max=32)

@@ -63,6 +63,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(name="ASSETS_KMS_KEY", default="", meaning="Key id for kms"),
     Setting(name="ASSETS_CA_FILE", default="", meaning="Authorities to trust for S3, a PEM file"),
     Setting(name="LEDGER_URL", default="", meaning="ClickHouse over HTTP, embedded or a server"),
+    Setting(
+        name="LEDGER_CLUSTER",
+        default="",
+        meaning="Cluster of a replicated ClickHouse, for tables made ON CLUSTER; else empty",
+    ),
     Setting(name="LEDGER_WRITER_PASSWORD", default="", meaning="Of heddle_writer", secret=True),
     Setting(name="LEDGER_READER_PASSWORD", default="", meaning="Of heddle_reader", secret=True),
     Setting(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from heddle.commands.shape import Commands, as_json, command, say, table, with_json
 from heddle.commands.sql import ledger_address
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from analytics.bill import Bill, Line
     from heddle.settings import Settings
 
+COUNTED: Final = ("generated", "published", "accepted", "ordered")
+"""What a cost is told per one of."""
+
 
 def add(commands: Commands) -> None:
     """Ask what a month cost."""
@@ -27,7 +30,7 @@ def add(commands: Commands) -> None:
         does="print a tenant's bill of a month, or write it as a FOCUS file",
         example="heddle costs --tenant acme --month 2026-11 --focus acme-2026-11.parquet",
     )
-    parser.add_argument("--tenant", default=LOCAL_TENANT)
+    parser.add_argument("--tenant", default=LOCAL_TENANT, help='one tenant; "" for everybody')
     parser.add_argument("--month", required=True, help="YYYY-MM, UTC")
     parser.add_argument(
         "--focus", type=Path, metavar="FILE", help="write FOCUS 1.2, .csv or .parquet"
@@ -56,23 +59,26 @@ def _costs(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def as_record(bill: Bill) -> dict[str, Any]:
-    """Everything, money as text with all its decimals."""
+    """Everything that is printed and more, money as text with all its decimals."""
     return {
         **dataclasses.asdict(bill),
+        "lines": [{**dataclasses.asdict(line), "idle_cost": line.idle_cost} for line in bill.lines],
         "month": f"{bill.month:%Y-%m}",
         "cost": bill.cost,
         "loaded_cost": bill.loaded_cost,
         "total": bill.total,
-        "cost_per_published": bill.per(bill.published),
-        "cost_per_accepted": bill.per(bill.accepted),
-        "cost_per_ordered": bill.per(bill.ordered),
-        "loaded_cost_per_accepted": bill.per(bill.accepted, loaded=True),
+        **{f"cost_per_{name}": bill.per(getattr(bill, name)) for name in COUNTED},
+        **{
+            f"loaded_cost_per_{name}": bill.per(getattr(bill, name), loaded=True)
+            for name in COUNTED
+        },
     }
 
 
 def print_bill(bill: Bill) -> None:
     """For people: what, how long, what of it stands, what was waste, what idle."""
-    say(f"{bill.tenant}, {bill.month:%B %Y} (UTC), in {bill.currency or 'no currency yet'}")
+    whose, currency = bill.tenant or "all tenants", bill.currency or "no currency yet"
+    say(f"{whose}, {bill.month:%B %Y} (UTC), in {currency}")
     say()
     columns = ("tier", "model", "recipe", "seconds", "direct", "waste", "open", "idle", "total")
     table(columns, [_cells(line) for line in bill.lines])
@@ -82,7 +88,7 @@ def print_bill(bill: Bill) -> None:
     say(f"total          {_money(bill.total)}")
     say()
     say(f"patterns asked for in the month: {bill.patterns}; what they have cost by now, per one")
-    for name in ("generated", "published", "accepted", "ordered"):
+    for name in COUNTED:
         count = getattr(bill, name)
         direct, loaded = bill.per(count), bill.per(count, loaded=True)
         if direct is not None and loaded is not None:
@@ -100,7 +106,7 @@ def _cells(line: Line) -> tuple[str, ...]:
         _money(line.direct_cost),
         _money(line.waste_cost),
         _money(line.open_cost),
-        _money(line.loaded_cost - line.cost),
+        _money(line.idle_cost),
         _money(line.loaded_cost),
     )
 

@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--html", type=Path, required=True, metavar="FILE")
     parser.add_argument("--tenant", default="", help="one tenant; all where left out")
-    parser.add_argument("--days", type=int, default=DAYS, help="how far back, UTC days")
+    parser.add_argument("--days", type=int, default=DAYS, help="how many UTC days, with today")
 
 
 def _report(given: argparse.Namespace, settings: Settings) -> int:

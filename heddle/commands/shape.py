@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def say(line: str = "") -> None:
 
 
 def as_json(value: Any) -> None:
-    """JSON to stdout."""
-    say(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+    """JSON to stdout; decimals as text with all their digits, never as 0E-12."""
+    say(json.dumps(value, indent=2, default=_text, ensure_ascii=False))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -65,6 +66,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 def records(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Mapping[str, Any]]:
     """Rows as objects."""
     return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _text(value: object) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def _cell(value: Any) -> str:

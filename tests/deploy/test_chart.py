@@ -33,7 +33,7 @@ FOREIGN = {
 STAGES = {"route", "generate", "finish", "record", "live", "schema"}
 VARIANTS: dict[str, tuple[str, ...]] = {
     "as it comes": (),
-    "a ClickHouse server": ("ledger.url=https://clickhouse:8443",),
+    "a ClickHouse server": ("ledger.url=https://clickhouse:8443", "ledger.cluster=main"),
     "mutual TLS": (
         "kafka.securityProtocol=SSL",
         "kafka.clientCertificateSecret=heddle-{stage}-tls",
@@ -211,6 +211,20 @@ def test_each_stage_reaches_what_it_uses_and_no_more() -> None:
     assert set(of("NetworkPolicy")) == STAGES - {"record"} | {"nothing", "ledger"}
 
 
+def test_the_cluster_of_a_server_is_told_to_its_writer_alone() -> None:
+    """Where ledger.url names a server; the embedded ledger has none, whatever the values say."""
+    server = VARIANTS["a ClickHouse server"]
+    for settings, told in ((server, "main"), (("ledger.cluster=main",), None)):
+        found = {
+            (name, each["value"])
+            for name, pod in pods(settings).items()
+            for container in pod["containers"]
+            for each in container.get("env", [])
+            if each["name"] == "HEDDLE_LEDGER_CLUSTER"
+        }
+        assert found == ({("record", told)} if told else set())
+
+
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
@@ -218,6 +232,7 @@ def test_each_stage_reaches_what_it_uses_and_no_more() -> None:
         ("shelf.url=file:///tmp", "shelf"),
         ("kafka.securityProtocol=TLS", "securityProtocol"),
         ("stages.paint.image=river", "paint"),
+        ("ledger.cluster=a'b", "cluster"),
     ],
 )
 def test_wrong_values_are_refused_by_name(wrong: str, named: str) -> None:

@@ -91,7 +91,7 @@ def main() -> int:
         writer.close()
         refresh(ledger)
         reader = Address(url=ledger.url, user="heddle_reader", password=READER_PASSWORD)
-        text = page(gather(reader, tenant="", days=DAYS))
+        text = page(gather(reader, tenant="", days=DAYS + 1))
     Path(sys.argv[1]).write_text(text, encoding="utf-8")
     return 0
 

@@ -186,6 +186,37 @@ def test_the_command_prints_the_bill(
     assert main(["costs", "--month", "soon"]) == 1
 
 
+def figures(told: Any) -> set[str]:
+    """Every number of a JSON answer, money as the bill prints it."""
+    if isinstance(told, dict | list):
+        return set().union(*map(figures, told.values() if isinstance(told, dict) else told))
+    is_money = isinstance(told, str) and re.fullmatch(r"-?\d+\.\d+", told)
+    return {f"{Decimal(told):.6f}"} if is_money else {str(told)}
+
+
+@pytest.mark.parametrize("tenant", ["acme", "mill", ""])
+def test_everything_that_is_printed_is_in_the_json(
+    settings: None, capsys: pytest.CaptureFixture[str], tenant: str
+) -> None:
+    """Each amount and each count of the printed bill; idle and every loaded figure by name."""
+    asked = ["costs", "--tenant", tenant, "--month", "2026-11"]
+    assert main([*asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert main(asked) == 0
+    printed = set(re.findall(r"\d+\.\d{6}(?=\s|$)|(?<=  )\d+(?=  )", capsys.readouterr().out))
+    assert len(printed) >= 7
+    assert printed <= figures(told)
+    for name in ("generated", "published", "accepted", "ordered"):
+        for basis, whole in (("", "patterns_cost"), ("loaded_", "patterns_loaded_cost")):
+            per, count = told[f"{basis}cost_per_{name}"], told[name]
+            assert (per is None) == (count == 0)
+            if count:
+                assert abs(Decimal(per) * count - Decimal(told[whole])) < Decimal("1e-8")
+    for line in told["lines"]:
+        idle = Decimal(line["loaded_cost"]) - Decimal(line["cost"])
+        assert Decimal(line["idle_cost"]) == idle
+
+
 @pytest.mark.parametrize(
     "panel", [one for _, group in GROUPS for one in group], ids=lambda one: one.title
 )
@@ -242,6 +273,19 @@ def test_the_focus_file_has_its_columns_and_sums(
     assert json.loads(direct[0]["Tags"])["model"] == "swatch"
 
 
+def test_settings_of_one_answer_are_not_those_of_the_next(address: Address) -> None:
+    """Whether that answer came or was refused, the next question on the line is asked plainly."""
+    link, asked = Link(address), "SELECT toDateTime(0, 'UTC')"
+    plain = link.raw(asked, "CSV", {}, {})
+    as_iso = {"date_time_output_format": "iso"}
+    assert link.raw(asked, "CSV", {}, as_iso) == b'"1970-01-01T00:00:00Z"\n'
+    assert link.raw(asked, "CSV", {}, {}) == plain
+    with pytest.raises(Rejected):
+        link.raw("SELECT missing_column", "CSV", {}, as_iso)
+    assert link.raw(asked, "CSV", {}, {}) == plain
+    link.close()
+
+
 def test_the_focus_file_as_parquet_holds_the_same(address: Address) -> None:
     """Read by another library; everybody's charges where no tenant is named."""
     parquet = pytest.importorskip("pyarrow.parquet")
@@ -254,6 +298,27 @@ def test_the_focus_file_as_parquet_holds_the_same(address: Address) -> None:
     assert table.schema.field("BilledCost").type.scale == 12
     with pytest.raises(Rejected, match="no FOCUS file"):
         focus(address, tenant="", month=NOVEMBER, form="xls")
+
+
+def test_a_bill_without_a_tenant_is_everybodys(
+    settings: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], address: Address
+) -> None:
+    """As in the FOCUS file and on the report: all tenants' lines, files, counts, in one bill."""
+    acme, mill, everybody = (
+        bill(address, tenant=one, month=NOVEMBER) for one in ("acme", "mill", "")
+    )
+    assert everybody.total == acme.total + mill.total > 0
+    assert everybody.stored_bytes == acme.stored_bytes + mill.stored_bytes
+    assert [one.tier for one in everybody.lines] == ["draft", "premium", "standard"]
+    for name in ("patterns", "generated", "published", "accepted", "ordered", "patterns_cost"):
+        assert getattr(everybody, name) == getattr(acme, name) + getattr(mill, name)
+    assert everybody.currency == "EUR"
+    assert main(["costs", "--tenant", "", "--month", "2026-11"]) == 0
+    assert "all tenants, November 2026 (UTC), in EUR" in capsys.readouterr().out
+    file = tmp_path / "all.csv"
+    assert main(["costs", "--tenant", "", "--month", "2026-11", "--focus", str(file)]) == 0
+    rows = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")))
+    assert sum(Decimal(row["BilledCost"]) for row in rows) == everybody.total
 
 
 def test_a_tenants_reader_has_its_own_bill_alone(ledger: Ledger) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from analytics.ask import answer, questions
 from analytics.sink import Sink
 from schemas.errors import Rejected, Transient, Unusable
-from tests.services.ledger_child import READER_PASSWORD, Ledger, free_port, running
+from tests.services.ledger_child import READER_PASSWORD, WRITER_PASSWORD, Ledger, free_port, running
 from tests.services.ledger_lives import (
     BOOK,
     CPU,
@@ -290,6 +290,21 @@ def test_errors_are_told_as_what_they_are(ledger: Ledger) -> None:
     reader = Sink(url=ledger.url, user="heddle_reader", password=READER_PASSWORD, prices=BOOK)
     with pytest.raises(Unusable):
         reader.write([(None, "t", 0, 0, T0)])
+
+
+def test_a_cluster_that_the_ledger_does_not_know_ends_the_writer(ledger: Ledger) -> None:
+    """The sink migrates ON its cluster; a refusal of that is nobody's record, so nothing is
+    rejected and a person must act. The embedded engine has no cluster at all."""
+    sink = Sink(
+        url=ledger.url,
+        user="heddle_writer",
+        password=WRITER_PASSWORD,
+        prices=BOOK,
+        cluster="nowhere",
+    )
+    with pytest.raises(Unusable, match="cannot be brought up to date"):
+        sink.write([(None, "t", 0, 0, T0)])
+    sink.close()
 
 
 @pytest.mark.parametrize("name", sorted(questions()))

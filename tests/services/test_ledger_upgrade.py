@@ -2,70 +2,73 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import signal
 from decimal import Decimal
 from pathlib import Path
 
-from tests.services.ledger_child import running
-from tests.services.ledger_lives import ask, hang_up, refresh
+import pytest
 
-OLD = """
-import sys
-import chdb
 from analytics.migrate import migrations
-connection = chdb.connect(sys.argv[1])
-run = connection.query
-run("CREATE DATABASE heddle ENGINE = Atomic")
-run("CREATE TABLE heddle.migrations (number UInt32, name String, sha256 String, applied_at "
-    "DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = ReplacingMergeTree ORDER BY number")
-for one in migrations()[:5]:
-    for statement in one.statements:
-        run(statement)
-    run(f"INSERT INTO heddle.migrations (number, name, sha256) VALUES "
-        f"({one.number}, '{one.name}', '{one.sha256}')")
-for n in (1, 2):
-    run("INSERT INTO heddle.raw_published (tenant, request_id, ordinal, event_id, _offset, tier,"
-        " model, version, attempt, requested_at, generated_at, published_at, labels, files)"
-        f" VALUES ('acme', 'old', 1, 'p', {n}, 'draft', 'swatch', '1', 2, '2026-11-02 10:00:00',"
-        " '2026-11-02 10:00:05', '2026-11-02 10:00:09', {'season': 'ss26'}, 3)")
-run("INSERT INTO heddle.raw_feedback (tenant, request_id, ordinal, event_id, kind, happened_at)"
-    " VALUES ('acme', 'old', 1, 'f', 'accepted', '2026-11-02 11:00:00')")
-for forward, attempt, us in ((1, 1, 75000000), (2, 2, 25000000), (3, 2, 50000000)):
-    run("INSERT INTO heddle.usage_parts (event_id, forward, part, request_id, ordinal, attempt,"
-        " duration_us, started_at, incarnation, stage, pool, device, price_id, price_per_hour,"
-        f" currency) VALUES ('u', {forward}, 1, 'old', 1, {attempt}, {us}, '2026-11-02 10:00:01',"
-        " 'i', 'generate', 'small', 'cpu', 'cpu-2026', 0.048, 'EUR')")
-run("INSERT INTO heddle.raw_usage (event_id, incarnation, started_at, duration_us, state,"
-    " forwards.kind, forwards.duration_us, forwards.parts, forwards.parts_us, price_id,"
-    " price_per_hour, currency, stage, pool, device) VALUES ('u', 'i', '2026-11-02 10:00:01',"
-    " 150000000, 'busy', ['denoise'], [150000000], [3], [150000000], 'cpu-2026', 0.048, 'EUR',"
-    " 'generate', 'small', 'cpu')")
-found = run("SELECT cost, waste_cost FROM heddle.patterns", "CSV").bytes().decode()
-assert found == "0.002,0.001\\n", found
-connection.close()
-"""
+from tests.services.ledger_child import Ledger, running
+from tests.services.ledger_lives import ask, hang_up, refresh
+from tests.services.ledger_older import child
+
+DEATHS = (
+    # Of 0006, while rows go once more through the new views, and when half of them have.
+    ("INSERT INTO heddle.raw_published SELECT", "during"),
+    ("INSERT INTO heddle.raw_published SELECT", "after"),
+    # Of 0009, with everything done and nothing noted.
+    ("DROP TABLE IF EXISTS heddle.usage_parts", "after"),
+    # Of 0016, when the old facts are gone and the new ones not yet made.
+    ("CREATE TABLE IF NOT EXISTS heddle.days_costs", "after"),
+    # Of 0019, before its only view is made again.
+    ("DROP TABLE IF EXISTS heddle.facts_lives", "after"),
+)
 
 
-def test_an_older_ledger_is_brought_up_to_date_with_every_figure(tmp_path: Path) -> None:
-    """Patterns, costs, audits and facts of old rows; a second start changes nothing."""
+def require_whole(ledger: Ledger) -> None:
+    """Patterns, costs, audits and facts of the old rows, each once; every migration noted."""
+    refresh(ledger)
+    sql = "SELECT verdict, files, cost, waste_cost, labels['season'] AS s FROM patterns"
+    assert ask(ledger, sql) == [
+        {"verdict": "accepted", "files": 3, "cost": Decimal("0.002"),
+         "waste_cost": Decimal("0.001"), "s": "ss26"}
+    ]  # fmt: skip
+    sql = "SELECT kind, duration_us FROM costs ORDER BY kind"
+    told = [(row["kind"], row["duration_us"]) for row in ask(ledger, sql)]
+    assert told == [("direct", 75_000_000), ("waste", 75_000_000)]
+    assert ask(ledger, "SELECT * FROM audit_forwards") == []
+    assert ask(ledger, "SELECT cost FROM daily_patterns") == [{"cost": Decimal("0.002")}]
+    sql = "SELECT kind, duration_us FROM daily_costs ORDER BY kind"
+    told = [(row["kind"], row["duration_us"]) for row in ask(ledger, sql)]
+    assert told == [("direct", 75_000_000), ("waste", 75_000_000)]
+    hang_up()
+    client = ledger.client("writer")
+    noted = client.query("SELECT number, name FROM heddle.migrations FINAL ORDER BY number")
+    client.close()
+    assert noted.result_rows == [(one.number, one.name) for one in migrations()]
+
+
+@pytest.mark.parametrize(("until", "starts"), [(5, 2), (12, 1), (15, 1), (18, 1)])
+def test_an_older_ledger_is_brought_up_to_date_with_every_figure(
+    tmp_path: Path, until: int, starts: int
+) -> None:
+    """Of four ages, rows and facts in them; a second start changes nothing."""
     folder = tmp_path / "ledger"
     folder.mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", OLD, str(folder)], capture_output=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    for _ in range(2):
+    assert child("write", str(folder), str(until)) == 0
+    for _ in range(starts):
         with running(folder) as ledger:
-            refresh(ledger)
-            sql = "SELECT verdict, files, cost, waste_cost, labels['season'] AS s FROM patterns"
-            assert ask(ledger, sql) == [
-                {"verdict": "accepted", "files": 3, "cost": Decimal("0.002"),
-                 "waste_cost": Decimal("0.001"), "s": "ss26"}
-            ]  # fmt: skip
-            sql = "SELECT kind, duration_us FROM costs ORDER BY kind"
-            told = [(row["kind"], row["duration_us"]) for row in ask(ledger, sql)]
-            assert told == [("direct", 75_000_000), ("waste", 75_000_000)]
-            assert ask(ledger, "SELECT * FROM audit_forwards") == []
-            assert ask(ledger, "SELECT cost FROM daily_patterns") == [{"cost": Decimal("0.002")}]
-            hang_up()
+            require_whole(ledger)
+
+
+def test_a_migrator_that_is_killed_half_way_begins_again(tmp_path: Path) -> None:
+    """Five times on one ledger, by SIGKILL, each a little further on; then a start brings it up to
+    date with every row, and none twice."""
+    folder = tmp_path / "ledger"
+    folder.mkdir()
+    assert child("write", str(folder), "5") == 0
+    for statement, moment in DEATHS:
+        assert child("migrate", str(folder), statement, moment) == -signal.SIGKILL
+    with running(folder) as ledger:
+        require_whole(ledger)

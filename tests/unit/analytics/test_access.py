@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from analytics.access import READERS, access
-from analytics.contract import TENANT_VIEWS, VIEWS
+from analytics.access import READERS, TENANT_ROLE, access
+from analytics.contract import READER, TENANT_VIEWS, VIEWS, WRITER, tenant_reader
 from analytics.endpoint.limits import Limits
 from analytics.endpoint.question import spill_settings
 from schemas.errors import Unusable
@@ -16,10 +16,10 @@ from schemas.errors import Unusable
 def test_readers_are_granted_the_documented_views_and_nothing_else() -> None:
     """No table, no database, no system; and each view runs with its definer's rights."""
     text = "\n".join(access(["acme"]))
-    granted = re.findall(r"GRANT SELECT ON heddle\.(\w+) TO (\w+)", text)
+    granted = re.findall(r"GRANT SELECT ON heddle\.(\w+) TO `?([\w-]+)`?", text)
     assert {view for view, role in granted if role == READERS} == set(VIEWS)
-    assert {view for view, role in granted if role == f"{READERS}_acme"} == set(TENANT_VIEWS)
-    assert {role for _, role in granted} == {READERS, f"{READERS}_acme"}
+    assert {view for view, role in granted if role == f"{TENANT_ROLE}_acme"} == set(TENANT_VIEWS)
+    assert {role for _, role in granted} == {READERS, f"{TENANT_ROLE}_acme"}
     assert set(re.findall(r"ALTER TABLE heddle\.(\w+) MODIFY SQL SECURITY DEFINER", text)) == set(
         VIEWS
     )
@@ -30,13 +30,51 @@ def test_every_view_of_a_tenant_has_a_policy_for_everybody_who_may_see_it() -> N
     text = "\n".join(access(["acme", "dye-works"]))
     for view in TENANT_VIEWS:
         policies = re.findall(
-            rf"ROW POLICY OR REPLACE \w+ ON heddle\.{view} FOR SELECT USING (.+) TO (.+)", text
+            rf"ROW POLICY OR REPLACE [\w`-]+ ON heddle\.{view} FOR SELECT USING (.+) TO (.+)", text
         )
         assert policies == [
             ("1", "heddle_readers, heddle_writer"),
-            ("tenant = 'acme'", "heddle_readers_acme"),
-            ("tenant = 'dye-works'", "heddle_readers_dye__works"),
+            ("tenant = 'acme'", "`heddle_tenant_acme`"),
+            ("tenant = 'dye-works'", "`heddle_tenant_dye-works`"),
         ]
+
+
+def test_tenants_whose_names_differ_in_a_dash_share_nothing() -> None:
+    """Each has a role, a policy on each view and a user of its own: no name is made twice."""
+    tenants = ["a-b", "a__b", "a_b", "a--b", "a"]
+    text = access(tenants)
+    policies = r"CREATE ROW POLICY OR REPLACE (\S+) ON (\S+) FOR SELECT USING (.+) TO (.+)"
+    found = [match.groups() for one in text if (match := re.match(policies, one))]
+    assert len({(name, view) for name, view, _, _ in found}) == len(found)
+    for view in TENANT_VIEWS:
+        cut = {who: rows for _, on, rows, who in found if on == f"heddle.{view}"}
+        for tenant in tenants:
+            assert cut[f"`{TENANT_ROLE}_{tenant}`"] == f"tenant = '{tenant}'"
+    for tenant in tenants:
+        own = f"GRANT `{TENANT_ROLE}_{tenant}` TO `{tenant_reader(tenant)}`"
+        assert [one for one in text if one.endswith(f"TO `{tenant_reader(tenant)}`")] == [own]
+
+
+def test_no_user_is_called_as_a_role() -> None:
+    """GRANT ... TO name would not tell which; the tenants' names are the hardest there are."""
+    tenants = ["s", "s_acme", "limits", "quota", "all", "tenant_acme", "acme"]
+    text = "\n".join(access(tenants))
+    users = set(re.findall(r"CREATE USER IF NOT EXISTS `?([\w-]+)", text))
+    roles = set(re.findall(r"CREATE ROLE IF NOT EXISTS `?([\w-]+)", text))
+    assert users == {WRITER, READER, *map(tenant_reader, tenants)}
+    assert len(roles) == len(tenants) + 1
+    assert not users & roles
+
+
+def test_a_role_that_two_tenants_shared_is_taken_from_both() -> None:
+    """Earlier versions made `heddle_readers_a__b` for a-b and for a__b: it goes first, and users
+    that were there already get their new role as the default one."""
+    text = access(["a-b", "a__b"])
+    assert text[0] == "DROP ROLE IF EXISTS heddle_readers_a__b"
+    assert not any("heddle_readers_" in one for one in text[1:])
+    for tenant in ("a-b", "a__b"):
+        told = f"ALTER USER `heddle_reader_{tenant}` DEFAULT ROLE `heddle_tenant_{tenant}`"
+        assert told in text
 
 
 def test_a_tenant_s_policy_comes_before_its_question() -> None:
@@ -49,7 +87,7 @@ def test_a_tenant_s_policy_comes_before_its_question() -> None:
         ("optimize_move_to_prewhere", "0"),
         ("optimize_move_to_prewhere_if_final", "0"),
     ]
-    assert text.endswith("TO heddle_readers_acme, heddle_readers_dye__works")
+    assert text.endswith("TO `heddle_tenant_acme`, `heddle_tenant_dye-works`")
     assert not any("heddle_tenant_limits" in one for one in access())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from analytics.contract import VIEWS
-from analytics.migrate import migrate, migrations, rendered, split
+from analytics.migrate import migrate, migrations, rendered, script, split
 from schemas.errors import Unusable
 
 BETWEEN = {
@@ -18,14 +18,17 @@ BETWEEN = {
 
 
 class Database:
-    """Remembers statements and answers the one question that migrate asks."""
+    """Remembers statements and answers the two questions that migrate asks."""
 
     def __init__(self) -> None:
         self.statements: list[str] = []
         self.notes: dict[int, str] = {}
+        self.engine = "ReplacingMergeTree"
 
     def execute(self, sql: str) -> Sequence[Sequence[object]]:
         self.statements.append(sql)
+        if "FROM system.tables" in sql:
+            return [(self.engine,)]
         if sql.startswith("SELECT"):
             return sorted(self.notes.items())
         if note := re.search(r"VALUES \((\d+), '[^']+', '([0-9a-f]{64})'\)", sql):
@@ -116,6 +119,42 @@ def test_a_database_from_the_future_is_refused() -> None:
     database.notes[9999] = "0" * 64
     with pytest.raises(Unusable, match="newer"):
         migrate(database.execute)
+
+
+@pytest.mark.parametrize("cluster", ["", "main"])
+def test_the_script_is_what_a_migration_of_an_empty_server_runs(cluster: str) -> None:
+    """Statement by statement, notes included; whoever migrates after it finds nothing to do."""
+    usual, by_hand = Database(), Database()
+    migrate(usual.execute, cluster=cluster)
+    asked = ("SELECT", "SYSTEM")
+    ran = [one for one in usual.statements if not one.startswith(asked)]
+    assert list(script(cluster=cluster)) == ran
+    for statement in script(cluster=cluster):
+        by_hand.execute(statement)
+    assert migrate(by_hand.execute, cluster=cluster) == ()
+
+
+def test_the_notes_of_a_cluster_are_read_when_they_have_arrived() -> None:
+    """A replica that lags would otherwise have every migration run again."""
+    database = Database()
+    migrate(database.execute, cluster="main")
+    arrived = database.statements.index("SYSTEM SYNC REPLICA heddle.migrations")
+    (asked,) = [n for n, one in enumerate(database.statements) if one.startswith("SELECT number")]
+    assert arrived < asked
+
+
+def test_replicated_tables_are_not_changed_on_one_server_alone() -> None:
+    """Without the cluster's name a due migration is refused; nothing due is no matter."""
+    database = Database()
+    migrate(database.execute, cluster="main")
+    database.engine = "ReplicatedReplacingMergeTree"
+    assert migrate(database.execute) == ()
+    due = migrations()[-1]
+    del database.notes[due.number]
+    before = len(database.statements)
+    with pytest.raises(Unusable, match=f"{due.name}.*HEDDLE_LEDGER_CLUSTER"):
+        migrate(database.execute)
+    assert not [one for one in database.statements[before:] if one in due.statements]
 
 
 def test_statements_end_with_a_line_that_ends_in_a_semicolon() -> None:

@@ -80,6 +80,9 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- if has "ledger" $needs }}
 - {name: HEDDLE_LEDGER_URL, value: {{ $v.ledger.url | default "http://127.0.0.1:8123" | quote }}}
+{{- if and $v.ledger.url $v.ledger.cluster }}
+- {name: HEDDLE_LEDGER_CLUSTER, value: {{ $v.ledger.cluster | quote }}}
+{{- end }}
 - {name: HEDDLE_LEDGER_WRITER_PASSWORD_FILE, value: /secrets/ledger/writer}
 {{- end }}
 {{- range $name, $value := merge (dict) (.config.env | default dict) $v.env }}
