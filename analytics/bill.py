@@ -27,7 +27,7 @@ SELECT
     tier, model, version, recipe, sum(f.duration_us) AS machine_us,
     sumIf(f.cost, kind = 'direct') AS direct_cost, sumIf(f.cost, kind = 'waste') AS waste_cost,
     sumIf(f.cost, kind = 'open') AS open_cost, sum(f.cost) AS cost,
-    sum(f.loaded_cost) AS loaded_cost
+    sum(f.load_cost) AS load_cost, sum(f.loaded_cost) AS loaded_cost, max(f.currency) AS currency
 FROM daily_costs AS f
 WHERE toStartOfMonth(day) = {month:Date}
     AND (tenant = {tenant:String} OR {tenant:String} = '')
@@ -43,9 +43,12 @@ FROM daily_patterns AS f
 WHERE toStartOfMonth(day) = {month:Date}
     AND (tenant = {tenant:String} OR {tenant:String} = '')"""
 _STORAGE: Final = """
-SELECT sum(of_day.cost) AS cost, argMax(of_day.bytes, day) AS last_bytes
+SELECT
+    sum(of_day.cost) AS cost, argMax(of_day.bytes, day) AS last_bytes,
+    max(of_day.currency) AS currency
 FROM (
-    SELECT day, sum(f.cost) AS cost, sum(f.stored_bytes) AS bytes
+    SELECT
+        day, sum(f.cost) AS cost, sum(f.stored_bytes) AS bytes, max(f.currency) AS currency
     FROM daily_storage AS f
     WHERE toStartOfMonth(day) = {month:Date}
         AND (tenant = {tenant:String} OR {tenant:String} = '')
@@ -70,13 +73,15 @@ class Line:
     """Patterns still under way."""
     cost: Decimal
     """The three together: the direct basis."""
+    load_cost: Decimal
+    """A share of the starting, loading and warming time of the same machines and days."""
     loaded_cost: Decimal
-    """With idle, starting and loading time of the same machines and days."""
+    """With that and a share of all other time of theirs: the loaded basis."""
 
     @property
     def idle_cost(self) -> Decimal:
-        """That time alone."""
-        return self.loaded_cost - self.cost
+        """That other time alone: idle, draining, failed, between two forwards."""
+        return self.loaded_cost - self.cost - self.load_cost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +153,12 @@ def bill(address: Address, *, tenant: str, month: date) -> Bill:
     finally:
         link.close()
     refreshed_at: datetime = counts["refreshed_at"]
+    # A month may have machine time of patterns of the month before, or files alone.
+    currencies = {line.pop("currency") for line in lines} | {storage["currency"]}
     return Bill(
         tenant=tenant,
         month=month,
-        currency=counts["currency"],
+        currency=max(currencies | {counts["currency"]}),
         lines=tuple(Line(**line) for line in lines),
         storage_cost=storage["cost"],
         stored_bytes=storage["last_bytes"],

@@ -41,11 +41,17 @@ WITH
                 if(f.price_per_hour = 0, toDecimal128(0, 12), one.2 / f.price_per_hour))
                 AS priced_hours,
             if(stage = 'generate', 'AI and Machine Learning', 'Compute') AS category,
-            if(basis = 'direct', concat('Machine time of ', stage, ', ', kind),
-                concat('Idle, starting and loading time of the machines of ', stage, ', by share'))
-                AS told
+            multiIf(
+                basis = 'direct', concat('Machine time of ', stage, ', ', kind),
+                basis = 'load',
+                concat('Starting, loading and warming time of the machines of ', stage, ', by share'),
+                concat('Idle and other time of the machines of ', stage, ', by share')
+            ) AS told
         FROM daily_costs AS f
-        ARRAY JOIN [('direct', f.cost), ('load', f.loaded_cost - f.cost)] AS one
+        ARRAY JOIN [
+            ('direct', f.cost), ('load', f.load_cost),
+            ('idle', f.loaded_cost - f.cost - f.load_cost)
+        ] AS one
         WHERE toStartOfMonth(day) = {month:Date}
             AND (tenant = {tenant:String} OR {tenant:String} = '')
             AND (one.1 = 'direct' OR one.2 > 0)

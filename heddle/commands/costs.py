@@ -80,7 +80,18 @@ def print_bill(bill: Bill) -> None:
     whose, currency = bill.tenant or "all tenants", bill.currency or "no currency yet"
     say(f"{whose}, {bill.month:%B %Y} (UTC), in {currency}")
     say()
-    columns = ("tier", "model", "recipe", "seconds", "direct", "waste", "open", "idle", "total")
+    columns = (
+        "tier",
+        "model",
+        "recipe",
+        "seconds",
+        "direct",
+        "waste",
+        "open",
+        "load",
+        "idle",
+        "total",
+    )
     table(columns, [_cells(line) for line in bill.lines])
     say()
     say(f"machine time   {_money(bill.loaded_cost)}   of it at work {_money(bill.cost)}")
@@ -106,6 +117,7 @@ def _cells(line: Line) -> tuple[str, ...]:
         _money(line.direct_cost),
         _money(line.waste_cost),
         _money(line.open_cost),
+        _money(line.load_cost),
         _money(line.idle_cost),
         _money(line.loaded_cost),
     )

@@ -150,6 +150,10 @@ def test_a_bill_adds_up(address: Address) -> None:
     assert mill.per(mill.accepted) is None
     # Machines 0.012 and 0.017, the table's 0.001: every cent of them is on somebody's bill.
     assert acme.loaded_cost + mill.loaded_cost == eur("0.030")
+    # Started for 0.005, loaded for 0.001; waited for 0.011.
+    lines = [*acme.lines, *mill.lines]
+    assert sum(line.load_cost for line in lines) == eur("0.006")
+    assert sum(line.idle_cost for line in lines) == eur("0.011")
     assert acme.total == acme.loaded_cost + acme.storage_cost
     assert acme.storage_cost > 0
     assert acme.stored_bytes == 12_000
@@ -213,7 +217,7 @@ def test_everything_that_is_printed_is_in_the_json(
             if count:
                 assert abs(Decimal(per) * count - Decimal(told[whole])) < Decimal("1e-8")
     for line in told["lines"]:
-        idle = Decimal(line["loaded_cost"]) - Decimal(line["cost"])
+        idle = Decimal(line["loaded_cost"]) - Decimal(line["cost"]) - Decimal(line["load_cost"])
         assert Decimal(line["idle_cost"]) == idle
 
 
@@ -261,6 +265,9 @@ def test_the_focus_file_has_its_columns_and_sums(
     direct = [row for row in machines if row["x_CostBasis"] == "direct"]
     assert sum(Decimal(row["EffectiveCost"]) for row in direct) == whole.cost
     assert sum(Decimal(row["ConsumedQuantity"]) for row in direct) == 600
+    for basis in ("load", "idle"):
+        billed = [Decimal(row["BilledCost"]) for row in machines if row["x_CostBasis"] == basis]
+        assert sum(billed) == sum(getattr(line, f"{basis}_cost") for line in whole.lines) > 0
     assert {row["SubAccountId"] for row in rows} == {"acme"}
     assert {row["ChargeClass"] for row in rows} == {""}
     assert rows[0]["BillingPeriodStart"] == "2026-11-01T00:00:00Z"

@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,12 +14,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from analytics.bill import bill
+from analytics.link import Address
 from analytics.prices import read_prices
 from analytics.sink import Sink
 from schemas.errors import Unusable
 from schemas.names import STOP_INTERVAL
 from schemas.records import Record
-from tests.services.ledger_child import Ledger, running
+from tests.services.ledger_child import READER_PASSWORD, Ledger, running
 from tests.services.ledger_lives import (
     CPU,
     Truth,
@@ -193,6 +195,19 @@ def test_getting_ready_is_told_apart_from_waiting(ledger: Ledger, sink: Sink) ->
         (name, *(Decimal(part) * of_all / 3 for part in ("0.003", "0.003", "0.006", "0.012")))
         for name, of_all in (("ready1", 1), ("ready2", 2))
     ]
+
+
+def test_a_month_of_work_alone_has_its_currency(ledger: Ledger, sink: Sink) -> None:
+    """Asked for in October, made in November: the bill knows whose money it counts."""
+    asked_at = datetime(2026, 10, 31, 23, 59, tzinfo=UTC)
+    of = pattern("eve", tenant="eve", requested_at=asked_at)
+    work = events.usage({("eve.1", 1): 5_000_000}, 0, incarnation="eve", event_id="eve/0")
+    write(sink, [events.routed(of), work])
+    refresh(ledger)
+    address = Address(url=ledger.url, user="heddle_reader", password=READER_PASSWORD)
+    found = bill(address, tenant="eve", month=date(2026, 11, 1))
+    assert (found.patterns, found.currency) == (0, "EUR")
+    assert found.cost > 0
 
 
 def test_lost_and_doubled_offsets_are_a_metric(ledger: Ledger, sink: Sink) -> None:
