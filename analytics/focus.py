@@ -44,7 +44,7 @@ WITH
             multiIf(
                 basis = 'direct', concat('Machine time of ', stage, ', ', kind),
                 basis = 'load',
-                concat('Starting, loading and warming time of the machines of ', stage, ', by share'),
+                concat('Starting, loading, warming of the machines of ', stage, ', by share'),
                 concat('Idle and other time of the machines of ', stage, ', by share')
             ) AS told
         FROM daily_costs AS f

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from analytics.bill import Bill, Line
     from heddle.settings import Settings
 
+COLUMNS: Final = (
+    "tier", "model", "recipe", "seconds", "direct", "waste", "open", "load", "idle", "total",
+)  # fmt: skip
 COUNTED: Final = ("generated", "published", "accepted", "ordered")
 """What a cost is told per one of."""
 
