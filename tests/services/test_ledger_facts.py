@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -131,22 +130,6 @@ def test_idle_time_is_borne_by_the_work_of_its_day(ledger: Ledger, sink: Sink) -
         ("busy", Decimal("0.003")),
         ("idle", Decimal("0.006")),
     ]
-
-
-def test_lost_and_doubled_offsets_are_a_metric(ledger: Ledger, sink: Sink) -> None:
-    """A hole and a repeated event of the last day stand in /metrics, per topic."""
-    word, now = events.feedback(pattern("gauge")), datetime.now(UTC)
-    for topic, offsets in (("whole", (1, 2, 3)), ("holed", (1, 2, 5))):
-        records = [word, word if topic == "holed" else None, None]
-        sink.write(
-            [(one, topic, 0, n, now) for one, n in zip(records, offsets, strict=True)]
-        )  # fmt: skip
-    page = ledger.page("/metrics")[1]
-    for topic, missing, doubled in (("whole", 0, 0), ("holed", 2, 1)):
-        assert f'heddle_ledger_offsets_missing{{topic="{topic}"}} {missing}.0' in page
-        assert f'heddle_ledger_offsets_doubled{{topic="{topic}"}} {doubled}.0' in page
-    assert re.search(r"^heddle_ledger_facts_age_seconds \d+\.0$", page, re.MULTILINE)
-    assert 'heddle_ledger_audit_rows{audit="states"}' in page
 
 
 def test_planted_faults_are_seen_by_the_invariants(ledger: Ledger, sink: Sink) -> None:
