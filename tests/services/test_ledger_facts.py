@@ -65,11 +65,11 @@ def test_facts_are_made_without_being_asked(ledger: Ledger, sink: Sink) -> None:
 
 
 def test_an_interval_across_midnight_counts_on_both_days(ledger: Ledger, sink: Sink) -> None:
-    """Ten seconds before midnight, thirty long: a third yesterday, two thirds today."""
+    """Three seconds before midnight, nine long: a third yesterday, two thirds today."""
     of = pattern("owl", tenant="owl")
     record = replace(
-        events.usage({("owl.1", 1): 27_000_003}, 0, 0, incarnation="owl", event_id="owl/0"),
-        duration_us=30_000_000,
+        events.usage({("owl.1", 1): 27_000_003}, 0, 7, incarnation="owl", event_id="owl/0"),
+        duration_us=9_000_000,
     )
     write(sink, [events.routed(of), record, record])
     days = ask(ledger, "SELECT day, duration_us FROM costs WHERE tenant = 'owl' ORDER BY day")
@@ -108,12 +108,12 @@ def test_idle_time_is_borne_by_the_work_of_its_day(ledger: Ledger, sink: Sink) -
     lives = [events.routed(pattern(f"load{n}", tenant=f"load{n}")) for n in (1, 2)]
     used = {("load1.1", 1): 75_000_000, ("load2.1", 1): 150_000_000}
     busy = replace(
-        events.usage(used, 1, 3600, incarnation="load", event_id="load/1", pool="loaded"),
+        events.usage(used, 45, 3600, incarnation="load", event_id="load/1", pool="loaded"),
         duration_us=225_000_000,
     )
     idle = replace(busy, interval=0, event_id="load/0", state="idle", forwards=(),
                    started_at=at(3600 - 450), duration_us=450_000_000)  # fmt: skip
-    write(sink, [*lives, idle, busy])
+    write(sink, [*lives, *events.cut(idle), *events.cut(busy)])
     refresh(ledger)
     sql = (
         "SELECT tenant, cost, loaded_cost FROM {} WHERE startsWith(tenant, 'load') ORDER BY tenant"
