@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from .prices import PriceBook
 
 STATES: Final = ("starting", "loading", "warming", "idle", "busy", "draining", "failed")
-INTERVAL_US_MAX: Final = 600_000_000
-"""Workers cut at 10 s; a forward on a slow machine may hold an interval open longer."""
+INTERVAL_US_MAX: Final = 10_000_000
+"""Workers cut there, whatever they are at: what is longer was measured by nobody of ours."""
+WORK_US_MAX: Final = 600_000_000
+"""Of one forward, or of finishing one pattern. Neither is cut: a slow machine's forward is told in
+the interval in which it ended, and may be longer than that."""
 LIFE_US_MAX: Final = 400 * 86_400 * 1_000_000
 """Of a worker that its supervisor saw die."""
 FINISH: Final = "finish"
@@ -78,7 +81,7 @@ def finish_rows(
     """
     if not record.cpu_us or not record.pattern.ordinal:
         return []
-    _check_us("cpu_us", record.cpu_us)
+    _check_us("cpu_us", record.cpu_us, us_max=WORK_US_MAX)
     if isinstance(record, PatternFailed):
         attempt, at = 0, record.failed_at
         base = {**base, "event_id": f"{record.event_id}/{round(at.timestamp() * 1000)}"}
@@ -213,11 +216,11 @@ def _check(record: UsageMeasured) -> None:
     if record.state not in STATES:
         limit = "one of " + ", ".join(STATES)
         raise Rejected("unknown state", field="state", limit=limit)
-    _check_us("duration_us", record.duration_us)
+    _check_us("duration_us", record.duration_us, us_max=INTERVAL_US_MAX)
     for forward in record.forwards:
-        _check_us("forwards.duration_us", forward.duration_us)
+        _check_us("forwards.duration_us", forward.duration_us, us_max=WORK_US_MAX)
         for part in forward.parts:
-            _check_us("forwards.parts.duration_us", part.duration_us)
+            _check_us("forwards.parts.duration_us", part.duration_us, us_max=WORK_US_MAX)
         if forward.parts and _sum_us(forward.parts) != forward.duration_us:
             raise Rejected(
                 f"parts sum to {_sum_us(forward.parts)} us, their forward took "
@@ -227,7 +230,7 @@ def _check(record: UsageMeasured) -> None:
             )
 
 
-def _check_us(field: str, duration_us: int, *, us_max: int = INTERVAL_US_MAX) -> None:
+def _check_us(field: str, duration_us: int, *, us_max: int) -> None:
     if not 0 <= duration_us <= us_max:
         limit = f"0 to {us_max}"
         raise Rejected(f"{field} is {duration_us}", field=field, limit=limit)

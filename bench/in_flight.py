@@ -99,6 +99,10 @@ class Counted:
         """As the engine's."""
         return self.inner.key(row)
 
+    def load(self) -> None:
+        """As the engine's."""
+        self.inner.load()
+
     def warm(self) -> None:
         """As the engine's."""
         self.inner.warm()

@@ -233,7 +233,8 @@ def _carry(settings: Settings, stop: threading.Event, carried: _Carried) -> int:
     """Put a stage on the runner between its topics."""
     stage = carried.name
     ops = Ops(stage, conditions=READY)
-    ops.ready("draining", yes=True)
+    for condition in ("breaker", "draining"):
+        ops.ready(condition, yes=True)
     ops.start(settings.whole("PORT"), host=settings["HOST"])
     hops = parts.hops(settings, stage)
     reach, names = parts.connection(settings, stage), parts.stage_topics(settings, stage)

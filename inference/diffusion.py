@@ -31,7 +31,7 @@ from inference.engine import (
 from inference.loader import Loaded, choose_device, library_versions, load
 from inference.loom import Loom, Thread
 from inference.meter import Meter
-from inference.models import ModelBook
+from inference.models import Model, ModelBook
 from inference.settings import LoomSettings
 from inference.shares import weight
 from inference.whole import run
@@ -92,17 +92,25 @@ class DiffusionEngine:
         check(row, card)
         return Key(card.name, row.width_px, row.height_px, row.adapters)
 
-    def warm(self) -> None:
-        """As `Engine.warm`. Takes seconds."""
+    def load(self) -> None:
+        """As `Engine.load`. Takes seconds."""
+        model = self._default()
+        if model.card.name not in self._loaded:
+            self._loaded[model.card.name] = load(model, self._settings)
+
+    def _default(self) -> Model:
         name = self._settings.default_model
         try:
-            model = self._book.find(name)
+            return self._book.find(name)
         except Rejected as error:
             why = "; ".join((f"there is {error.limit}", *self._book.refused))
             raise Unusable(f"default model {name!r} is not among the models: {why}") from error
-        self._loaded[model.card.name] = load(model, self._settings)
-        # The first forward sets kernels up, which takes longer than a tile: before readiness, then.
-        side_px = model.card.tile_px
+
+    def warm(self) -> None:
+        """As `Engine.warm`. The first forward sets kernels up, which takes longer than a tile."""
+        self.load()
+        card = self._default().card
+        side_px = card.tile_px
         first = Row(
             pattern_id="warm",
             attempt=1,
@@ -112,7 +120,7 @@ class DiffusionEngine:
             width_px=side_px,
             height_px=side_px,
             steps=1,
-            model=model.card.name,
+            model=card.name,
         )
         run(self, [first])
 

@@ -171,8 +171,11 @@ class Engine(Protocol):
         Keys are tuples that begin with the model.
         """
 
+    def load(self) -> None:
+        """Load the default model, once. Raises Unusable when it cannot be."""
+
     def warm(self) -> None:
-        """Load the default model. Raises Unusable when it cannot be."""
+        """Make a first forward, so that nobody's row pays for it; `load` first where it is due."""
 
     def add(self, rows: Sequence[Row]) -> list[int | Ended]:
         """Let rows (1 .. rows_max, equal keys) board: the slot of each, or its end.

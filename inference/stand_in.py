@@ -86,8 +86,11 @@ class StandIn:
         check(row, CARD)
         return (row.model, row.width_px, row.height_px, row.adapters)
 
+    def load(self) -> None:
+        """As `Engine.load`. Nothing to load."""
+
     def warm(self) -> None:
-        """As `Engine.warm`. Nothing to load."""
+        """As `Engine.warm`. Nothing to set up."""
 
     def models(self) -> tuple[ModelCard, ...]:
         """As `Engine.models`."""

@@ -54,6 +54,10 @@ class Ops:
         """Set one of the conditions of readiness; an unknown one joins them."""
         self._conditions[condition] = yes
 
+    def holds(self, condition: str) -> bool:
+        """Whether a condition holds; one that nobody has spoken of does."""
+        return self._conditions.get(condition, True)
+
     def count(self, metric: Metric, *labels: str, by: float = 1.0) -> None:
         """Add to a counter."""
         self._child(metric, labels).inc(by)

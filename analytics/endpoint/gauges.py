@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from schemas.metrics import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 QUERIES: Final = Metric(
     "heddle_ledger_queries_total",
@@ -35,25 +35,35 @@ CONNECTIONS: Final = Metric("heddle_ledger_connections", "gauge", (), "Open sock
 OFFSETS_MISSING: Final = Metric(
     "heddle_ledger_offsets_missing",
     "gauge",
-    ("topic",),
-    "Offsets of the last day between recorded ones that were not recorded: lost records",
+    ("topic", "partition"),
+    "Offsets between the first and the last of the last day that were not recorded: lost records",
 )
 OFFSETS_DOUBLED: Final = Metric(
     "heddle_ledger_offsets_doubled",
     "gauge",
-    ("topic",),
+    ("topic", "partition"),
     "Offsets of the last day whose event stands at another offset too",
 )
 AUDIT_ROWS: Final = Metric(
     "heddle_ledger_audit_rows",
     "gauge",
     ("audit",),
-    "Rows of the audits `forwards` and `states`, which must be empty",
+    "Rows of the last day in the audits `forwards` and `states`, which must be empty",
 )
 FACTS_AGE: Final = Metric(
-    "heddle_ledger_facts_age_seconds", "gauge", (), "Since the oldest of the daily facts was made"
+    "heddle_ledger_facts_age_seconds",
+    "gauge",
+    (),
+    "Since the oldest of the daily facts was made; +Inf where one never was, NaN until looked at",
 )
-AUDITED: Final = (OFFSETS_MISSING, OFFSETS_DOUBLED, AUDIT_ROWS, FACTS_AGE)
+AUDITED_AT: Final = Metric(
+    "heddle_ledger_audited_timestamp_seconds",
+    "gauge",
+    ("audit",),
+    "Unix time at which `offsets`, `forwards`, `states`, `facts` were last looked at; 0: never yet",
+)
+AUDITS: Final = ("offsets", "forwards", "states", "facts")
+AUDITED: Final = (OFFSETS_MISSING, OFFSETS_DOUBLED, AUDIT_ROWS, FACTS_AGE, AUDITED_AT)
 METRICS: Final = (QUERIES, QUERY_SECONDS, ROWS_WRITTEN, RUNNING, CONNECTIONS, *AUDITED)
 
 
@@ -80,11 +90,24 @@ class Gauges:
             one.name: Gauge(one.name, one.meaning, one.labels, registry=self.registry)
             for one in AUDITED
         }
+        # What was never looked at must not read as found well, nor be absent from an alert.
+        self.audit(FACTS_AGE, float("nan"))
+        for name in AUDITS:
+            self.audit(AUDITED_AT, 0.0, name)
+        self._tabled: dict[str, frozenset[tuple[str, ...]]] = {}
 
     def audit(self, metric: Metric, value: float, *labels: str) -> None:
         """What an audit found."""
         gauge = self._audited[metric.name]
         (gauge.labels(*labels) if labels else gauge).set(value)
+
+    def table(self, metric: Metric, found: Mapping[tuple[str, ...], float]) -> None:
+        """All that an audit found, by labels; what it found before and not now is told no more."""
+        for labels in self._tabled.get(metric.name, frozenset()) - found.keys():
+            self._audited[metric.name].remove(*labels)
+        for labels, value in found.items():
+            self.audit(metric, value, *labels)
+        self._tabled[metric.name] = frozenset(found)
 
     def watch(self, *, running: Callable[[str], float], connections: Callable[[], float]) -> None:
         """Where the two gauges are read from when somebody asks."""

@@ -40,6 +40,8 @@ class Limits:
     scanned_rows_max: int = 200_000_000
     result_rows_max: int = 1_000_000
     result_bytes_max: int = 256 * MIB
+    audit_s_min: int = 60
+    """Between two looks of the audits, also where one of them failed."""
     drain_s_max: int = 4
     """How long a stop waits for running statements before it kills them."""
     cache_bytes_max: int = 32 * MIB

@@ -53,7 +53,7 @@ class Ledger:
         self.gauges = Gauges()
         self.sessions = Sessions(engine, Guard(engine), limits)
         self._engine = engine
-        self._audit = Audit(engine, self.gauges)
+        self._audit = Audit(engine, self.gauges, limits)
         self.is_stopping = False
 
     def metrics(self) -> tuple[int, bytes]:

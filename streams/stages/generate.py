@@ -29,6 +29,7 @@ from streams.stages import tile as tiles
 from streams.stages.flight import Crew, Flight
 from streams.stages.job import Job
 from streams.stages.refusal import failed, now
+from streams.stages.usage import DRAINING
 
 if TYPE_CHECKING:
     from assets.store import AssetStore
@@ -146,6 +147,8 @@ class GenerateStage:
 
     def asides(self, *, last: bool = False) -> Sequence[Output]:
         """Usage whose interval is complete; the running one too where it is the last."""
+        if not self._parts.ops.holds("draining"):
+            self._parts.usage.enter(DRAINING)
         done = self._parts.usage.end() if last else self._parts.usage.take()
         for event in done:
             # An earlier life is told by the same way; its time was not this process's.
@@ -178,7 +181,7 @@ class GenerateStage:
 
     def close(self, *, timeout_s: float) -> None:
         """Stop the threads; the engine stops at its next step or is left behind."""
-        self._parts.usage.enter("draining")
+        self._parts.usage.enter(DRAINING)
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():
@@ -239,16 +242,22 @@ class GenerateStage:
     def _engine_thread(self) -> None:
         try:
             self._parts.usage.enter("loading")
+            self._parts.engine.load()
+            self._parts.usage.enter("warming")
             self._parts.engine.warm()
             self._parts.ops.ready("weights", yes=True)
             while not self._stop.is_set():
                 self._engine_turn()
             self._flight.close()
         except HeddleError as error:
-            self._trouble = error
+            self._end_of_engine(error)
         except Exception as error:  # noqa: BLE001 - without its engine the worker must end
             log.error("engine thread ended", extra={"kind": type(error).__name__})
-            self._trouble = error
+            self._end_of_engine(error)
+
+    def _end_of_engine(self, error: Exception) -> None:
+        self._parts.usage.enter("failed")
+        self._trouble = error
 
     def _engine_turn(self) -> None:
         self._wake.clear()
@@ -256,7 +265,9 @@ class GenerateStage:
             job, again = self._arrivals.get()
             self._guarded(job, self._line_up, again)
         if not self._flight.turn():
-            self._parts.usage.enter("idle")
+            # One bad row is no broken machine: the breaker is who tells them apart.
+            held = not self._parts.ops.holds("breaker")
+            self._parts.usage.enter("failed" if held else "idle")
             self._wake.wait(1.0)
 
     def _line_up(self, job: Job, again: bool) -> None:

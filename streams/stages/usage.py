@@ -1,8 +1,16 @@
 """Machine time of one worker as UsageMeasured events: every microsecond in exactly one state.
 
+    starting    from the process's start, libraries and device included
+    loading     weights
+    warming     the first forward, which no row waits for
+    idle, busy  in turns, as rows are aboard or not
+    failed      the breaker holds the stage, or the engine's thread has ended
+    draining    told to stop: what is aboard ends. The last; nothing follows it
+
 Intervals are cut when the state changes and at least every `INTERVAL_US_MAX`, so a killed worker
 leaves at most that much unreported. Its next life tells when it stopped (`life_of`), and the ledger
-books what lies between. Safe to use from several threads.
+books what lies between as `failed` too. A forward is not cut: it is told in the interval in which
+it ended, and may be longer than that. Safe to use from several threads.
 """
 
 from __future__ import annotations
@@ -19,6 +27,7 @@ from schemas.plain import moment
 from schemas.records import Forward, UsageMeasured
 
 INTERVAL_US_MAX: Final = 10_000_000
+DRAINING: Final = "draining"
 FORWARDS_MAX: Final = 200
 """Forwards of one event: keeps it far below the topic's limit."""
 
@@ -67,6 +76,11 @@ class UsageClock:
         self._forwards: list[Forward] = []
         self._done: list[UsageMeasured] = []
 
+    @property
+    def state(self) -> str:
+        """What the worker is in now."""
+        return self._state
+
     def runs_on(self, device: str) -> Worker:
         """The device's name, once the libraries that know it are loaded; the worker from then on.
 
@@ -82,9 +96,12 @@ class UsageClock:
             self._done += events
 
     def enter(self, state: str, *, model: str = "") -> None:
-        """From now on the worker is in `state` (with `model`, `family@version`, where known)."""
+        """From now on the worker is in `state` (with `model`, `family@version`, where known).
+
+        One that drains does so to its end, whatever its threads still say.
+        """
         with self._lock:
-            if (state, model) != (self._state, self._model):
+            if self._state != DRAINING and (state, model) != (self._state, self._model):
                 self._cut()
                 self._state, self._model = state, model
 

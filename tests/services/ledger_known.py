@@ -106,16 +106,17 @@ def refused() -> list[Written]:
 
 
 def life(incarnation: str, start: datetime, states: list[Any]) -> list[UsageMeasured]:
-    """Intervals one after the other: (state, waves), or the parts of a busy one."""
-    found, at = [], start
-    for number, state in enumerate(states):
+    """Intervals one after the other: (state, waves), or the parts of a busy one; cut at 10 s."""
+    found: list[UsageMeasured] = []
+    at = start
+    for state in states:
         used = state if isinstance(state, dict) else {}
         us = sum(used.values()) or state[1] * WAVE_US
         one = replace(
-            events.usage(used, number, incarnation=incarnation), started_at=at, duration_us=us,
-            event_id=f"{incarnation}/{number}", state="busy" if used else state[0],
+            events.usage(used, len(found), incarnation=incarnation), started_at=at, duration_us=us,
+            event_id=f"{incarnation}/{len(found)}", state="busy" if used else state[0],
         )  # fmt: skip
-        found.append(one if used else replace(one, forwards=()))
+        found += events.cut(one if used else replace(one, forwards=()))
         at = datetime.fromtimestamp(at.timestamp() + us / 1e6, UTC)
     return found
 

@@ -1,7 +1,8 @@
 """Runs a supervisor over stack_child.py: `stack_keeper.py FOLDER POLICY NAME=WAY[,ARG][<AFTER]...`.
 
 POLICY is the fields of RestartPolicy in order, those left out at their defaults. The way
-`run,PORT` answers there and is asked whether it is alive. Exit 0: it stopped on request.
+`run,PORT` answers there and is asked whether it is alive; `stage,PORT` is `heddle run NAME`, whose
+killed lives are noted in FOLDER/NAME.ends.jsonl. Exit 0: it stopped on request.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ def _process(folder: Path, spec: str) -> Process:
     way, _, after = rest.partition("<")
     child = str(Path(__file__).with_name("stack_child.py"))
     kind, _, detail = way.partition(",")
+    if kind == "stage":
+        return _stage(folder, name, int(detail))
     answers = partial(http_ready, int(detail)) if kind == "run" else None
     return Process(
         name=name,
@@ -34,6 +37,20 @@ def _process(folder: Path, spec: str) -> Process:
         # Without a check, running is ready, however briefly: these must never have been.
         ready=(lambda: False) if way in {"crash", "refuse"} else answers,
         alive=answers,
+    )
+
+
+def _stage(folder: Path, name: str, port: int) -> Process:
+    """A real one, as `heddle up` keeps it; its settings are this process's."""
+    ends = folder / f"{name}.ends.jsonl"
+    return Process(
+        name=name,
+        argv=(sys.executable, "-m", "heddle", "run", name),
+        env={**os.environ, "HEDDLE_PORT": str(port), "HEDDLE_ENDS": str(ends)},
+        log=folder / f"{name}.log",
+        ready=partial(http_ready, port),
+        alive=partial(http_ready, port, path="/livez"),
+        ends=ends,
     )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,14 +13,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from analytics.bill import bill
-from analytics.link import Address
-from analytics.prices import read_prices
 from analytics.sink import Sink
-from schemas.errors import Unusable
 from schemas.names import STOP_INTERVAL
 from schemas.records import Record
-from tests.services.ledger_child import READER_PASSWORD, Ledger, running
+from tests.services.ledger_child import Ledger, running
 from tests.services.ledger_lives import (
     CPU,
     Truth,
@@ -69,11 +64,11 @@ def test_facts_are_made_without_being_asked(ledger: Ledger, sink: Sink) -> None:
 
 
 def test_an_interval_across_midnight_counts_on_both_days(ledger: Ledger, sink: Sink) -> None:
-    """Ten seconds before midnight, thirty long: a third yesterday, two thirds today."""
+    """Three seconds before midnight, nine long: a third yesterday, two thirds today."""
     of = pattern("owl", tenant="owl")
     record = replace(
-        events.usage({("owl.1", 1): 27_000_003}, 0, 0, incarnation="owl", event_id="owl/0"),
-        duration_us=30_000_000,
+        events.usage({("owl.1", 1): 27_000_003}, 0, 7, incarnation="owl", event_id="owl/0"),
+        duration_us=9_000_000,
     )
     write(sink, [events.routed(of), record, record])
     days = ask(ledger, "SELECT day, duration_us FROM costs WHERE tenant = 'owl' ORDER BY day")
@@ -86,144 +81,6 @@ def test_an_interval_across_midnight_counts_on_both_days(ledger: Ledger, sink: S
     assert same == days
     assert ask(ledger, "SELECT * FROM audit_forwards WHERE event_id = 'owl/0'") == []
     assert ask(ledger, "SELECT * FROM audit_states WHERE incarnation = 'owl'") == []
-
-
-def test_another_book_changes_no_cost(ledger: Ledger, sink: Sink) -> None:
-    """A replay under a dearer book: the price that was applied first stays, with its id.
-
-    Of shares, of machines that nobody used, and of the tail that a killed one left.
-    """
-    idle = events.usage({}, 1, 0, incarnation="book", event_id="book/1", device="abacus",
-                        state="idle", duration_us=5_000_000, pool="unused")  # fmt: skip
-    stop = replace(idle, event_id="book/stop", state="stopped", interval=STOP_INTERVAL,
-                   duration_us=60_000_000)  # fmt: skip
-    records = [
-        events.routed(pattern("book", tenant="book")),
-        events.usage({("book.1", 1): 75_000_000}, 0, -900, event_id="book/0", device="abacus"),
-        idle,
-        stop,
-    ]
-    write(sink, records)
-    asked = (
-        "SELECT cost, price_id FROM costs WHERE tenant = 'book'",
-        "SELECT state, cost, price_id FROM machine_time WHERE device = 'abacus' ORDER BY ALL",
-        "SELECT state, cost, price_per_hour FROM daily_machines WHERE device = 'abacus'"
-        " ORDER BY ALL",
-    )
-    refresh(ledger)
-    before = [ask(ledger, sql) for sql in asked]
-    assert [row["price_id"] for row in before[0]] == ["any-2020"]
-    assert {row["price_id"] for row in before[1]} == {"any-2020"}
-    assert {row["state"] for row in before[1]} == {"busy", "failed", "idle"}
-    dear = read_prices(
-        '[[price]]\nid = "dear"\nfrom = 2020-01-01\nper_hour = 100\ncurrency = "EUR"\n'
-    )
-    other = Sink(url=ledger.url, user="heddle_writer", password="write-me", prices=dear)
-    write(other, records)
-    write(other, records, 50)
-    other.close()
-    refresh(ledger)
-    assert [ask(ledger, sql) for sql in asked] == before
-
-
-def test_an_edited_book_is_refused(ledger: Ledger, sink: Sink) -> None:
-    """An entry that changes under its id would change old bills: nothing is written by it."""
-    sink.prepare()
-    edited = read_prices(
-        '[[price]]\nid = "any-2020"\nfrom = 2020-01-01\nper_hour = 0.06\ncurrency = "EUR"\n'
-    )
-    other = Sink(url=ledger.url, user="heddle_writer", password="write-me", prices=edited)
-    with pytest.raises(Unusable, match="any-2020: per_hour is not what was applied"):
-        write(other, [events.routed(pattern("edited"))])
-    other.close()
-    assert ask(ledger, "SELECT * FROM patterns WHERE request_id = 'edited'") == []
-
-
-def test_idle_time_is_borne_by_the_work_of_its_day(ledger: Ledger, sink: Sink) -> None:
-    """On the loaded basis a machine's whole day is paid; on the direct one, what was used."""
-    lives = [events.routed(pattern(f"load{n}", tenant=f"load{n}")) for n in (1, 2)]
-    used = {("load1.1", 1): 75_000_000, ("load2.1", 1): 150_000_000}
-    busy = replace(
-        events.usage(used, 1, 3600, incarnation="load", event_id="load/1", pool="loaded"),
-        duration_us=225_000_000,
-    )
-    idle = replace(busy, interval=0, event_id="load/0", state="idle", forwards=(),
-                   started_at=at(3600 - 450), duration_us=450_000_000)  # fmt: skip
-    write(sink, [*lives, idle, busy])
-    refresh(ledger)
-    sql = (
-        "SELECT tenant, cost, loaded_cost FROM {} WHERE startsWith(tenant, 'load') ORDER BY tenant"
-    )
-    expected = [
-        ("load1", Decimal("0.001"), Decimal("0.003")),
-        ("load2", Decimal("0.002"), Decimal("0.006")),
-    ]
-    for view in ("daily_costs", "daily_patterns"):
-        found = ask(ledger, sql.format(view))
-        assert [tuple(row.values()) for row in found] == expected
-    sql = "SELECT state, cost FROM daily_machines WHERE pool = 'loaded' ORDER BY state"
-    assert [tuple(row.values()) for row in ask(ledger, sql)] == [
-        ("busy", Decimal("0.003")),
-        ("idle", Decimal("0.006")),
-    ]
-
-
-def test_getting_ready_is_told_apart_from_waiting(ledger: Ledger, sink: Sink) -> None:
-    """Loaded cost is what was used, a share of getting ready, and one of all other time."""
-    lives = [events.routed(pattern(f"ready{n}", tenant=f"ready{n}")) for n in (1, 2)]
-    used = {("ready1.1", 1): 75_000_000, ("ready2.1", 1): 150_000_000}
-    busy = replace(
-        events.usage(used, 3, 3600, incarnation="ready", event_id="ready/3", pool="ready"),
-        duration_us=225_000_000,
-    )
-    others = [
-        replace(busy, interval=n, event_id=f"ready/{n}", state=state, forwards=(),
-                started_at=at(3600 - seconds), duration_us=us)
-        for n, (state, seconds, us) in enumerate([
-            ("loading", 675, 75_000_000), ("warming", 600, 150_000_000),
-            ("idle", 450, 450_000_000),
-        ])
-    ]  # fmt: skip
-    write(sink, [*lives, *others, busy])
-    refresh(ledger)
-    sql = (
-        "SELECT tenant, cost, load_cost, idle_cost, loaded_cost FROM daily_costs"
-        " WHERE startsWith(tenant, 'ready') ORDER BY tenant"
-    )
-    # Three thousandths were used, as much went into getting ready, six into waiting.
-    assert [tuple(row.values()) for row in ask(ledger, sql)] == [
-        (name, *(Decimal(part) * of_all / 3 for part in ("0.003", "0.003", "0.006", "0.012")))
-        for name, of_all in (("ready1", 1), ("ready2", 2))
-    ]
-
-
-def test_a_month_of_work_alone_has_its_currency(ledger: Ledger, sink: Sink) -> None:
-    """Asked for in October, made in November: the bill knows whose money it counts."""
-    asked_at = datetime(2026, 10, 31, 23, 59, tzinfo=UTC)
-    of = pattern("eve", tenant="eve", requested_at=asked_at)
-    work = events.usage({("eve.1", 1): 5_000_000}, 0, incarnation="eve", event_id="eve/0")
-    write(sink, [events.routed(of), work])
-    refresh(ledger)
-    address = Address(url=ledger.url, user="heddle_reader", password=READER_PASSWORD)
-    found = bill(address, tenant="eve", month=date(2026, 11, 1))
-    assert (found.patterns, found.currency) == (0, "EUR")
-    assert found.cost > 0
-
-
-def test_lost_and_doubled_offsets_are_a_metric(ledger: Ledger, sink: Sink) -> None:
-    """A hole and a repeated event of the last day stand in /metrics, per topic."""
-    word, now = events.feedback(pattern("gauge")), datetime.now(UTC)
-    for topic, offsets in (("whole", (1, 2, 3)), ("holed", (1, 2, 5))):
-        records = [word, word if topic == "holed" else None, None]
-        sink.write(
-            [(one, topic, 0, n, now) for one, n in zip(records, offsets, strict=True)]
-        )  # fmt: skip
-    page = ledger.page("/metrics")[1]
-    for topic, missing, doubled in (("whole", 0, 0), ("holed", 2, 1)):
-        assert f'heddle_ledger_offsets_missing{{topic="{topic}"}} {missing}.0' in page
-        assert f'heddle_ledger_offsets_doubled{{topic="{topic}"}} {doubled}.0' in page
-    assert re.search(r"^heddle_ledger_facts_age_seconds \d+\.0$", page, re.MULTILINE)
-    assert 'heddle_ledger_audit_rows{audit="states"}' in page
 
 
 def test_planted_faults_are_seen_by_the_invariants(ledger: Ledger, sink: Sink) -> None:

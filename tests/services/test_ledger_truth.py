@@ -206,7 +206,7 @@ def test_bad_events_stand_in_quarantine_and_the_rest_goes_on(ledger: Ledger, sin
     )
     assert facts(ledger, "quar")["patterns"][0]["verdict"] == "accepted"
     rows = ask(ledger, "SELECT field, broken_limit FROM quarantine WHERE subject_id = 'quar/9'")
-    assert rows == [{"field": "duration_us", "broken_limit": "0 to 600000000"}]
+    assert rows == [{"field": "duration_us", "broken_limit": "0 to 10000000"}]
     offsets = ask(ledger, "SELECT recorded, missing, doubled FROM offsets WHERE topic = 'q'")
     assert offsets == [{"recorded": 3, "missing": 0, "doubled": 0}]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from analytics.usage import INTERVAL_US_MAX
 from schemas.records import (
     AssetPublished,
     CancelRequested,
@@ -134,16 +135,36 @@ def feedback(
 def usage(
     parts: dict[tuple[str, int], int], interval: int = 0, seconds: float = 1, **given: Any
 ) -> UsageMeasured:
-    """One busy interval with one forward; `parts` maps (pattern_id, attempt) to microseconds."""
+    """One busy interval with one forward; `parts` maps (pattern_id, attempt) to microseconds.
+
+    Of a forward longer than an interval it is the last one, as workers tell it.
+    """
     total_us = sum(parts.values())
     split = tuple(Part(pattern_id=p, attempt=a, duration_us=us) for (p, a), us in parts.items())
     base = UsageMeasured(
         event_id=f"inc/{interval}", worker="w1", incarnation="inc", interval=interval,
         stage="generate", pool="small", device="cpu", state="busy", started_at=at(seconds),
-        duration_us=total_us + 1000, model="swatch", version="1",
+        duration_us=min(total_us + 1000, INTERVAL_US_MAX), model="swatch", version="1",
         forwards=(Forward(kind="denoise", duration_us=total_us, parts=split),),
     )  # fmt: skip
     return replace(base, **given)
+
+
+def cut(record: UsageMeasured) -> list[UsageMeasured]:
+    """The same stretch of time as a worker tells it: cut at ten seconds, forwards in the last."""
+    whole, rest_us = divmod(record.duration_us, INTERVAL_US_MAX)
+    lengths_us = [INTERVAL_US_MAX] * whole + [rest_us] * bool(rest_us)
+    return [
+        replace(
+            record,
+            event_id=f"{record.event_id}.{number}",
+            interval=record.interval + number,
+            started_at=record.started_at + timedelta(microseconds=number * INTERVAL_US_MAX),
+            duration_us=us,
+            forwards=record.forwards if number == len(lengths_us) - 1 else (),
+        )
+        for number, us in enumerate(lengths_us)
+    ]
 
 
 def one_of_each() -> list[Record]:

@@ -143,6 +143,26 @@ def test_parts_that_do_not_fit_their_forward_are_refused_whole() -> None:
     assert tables["raw_quarantine"]["subject_id"] == "inc/0"
 
 
+def test_an_interval_is_ten_seconds_at_most() -> None:
+    """Longer ones were measured by nobody of ours; field and limit say so."""
+    idle = replace(events.usage({}, state="idle"), forwards=())
+    assert "raw_usage" in dict(rows(replace(idle, duration_us=10_000_000)))
+    refused = dict(rows(replace(idle, duration_us=10_000_001)))
+    assert set(refused) == {"raw_offsets", "raw_quarantine"}
+    told = refused["raw_quarantine"]
+    assert (told["field"], told["limit"]) == ("duration_us", "0 to 10000000")
+
+
+def test_a_forward_may_be_longer_than_its_interval() -> None:
+    """It is not cut, and told where it ended: a slow machine's honest time counts, to a bound."""
+    record = events.usage({("r1.1", 1): 600_000_000}, seconds=-30)
+    assert record.duration_us == 10_000_000
+    assert cells(record, "usage_shares")["duration_us"] == 600_000_000
+    refused = dict(rows(events.usage({("r1.1", 1): 600_000_001})))
+    told = refused["raw_quarantine"]
+    assert (told["field"], told["limit"]) == ("forwards.duration_us", "0 to 600000000")
+
+
 def test_a_forward_without_parts_is_nobodys_time() -> None:
     """Loading a model is machine time, and belongs to no pattern."""
     record = events.usage({})

@@ -2,98 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from assets.folder import FolderStore
 from inference.stand_in import StandIn
-from schemas.codec import Codec
-from schemas.errors import Busy, Rejected
-from schemas.records import PatternFailed, PatternRouted, Prompt, TileGenerated, UsageMeasured
-from streams.kafka.connection import Connection
-from streams.kafka.events import Events
-from streams.kafka.message import Message, Place
+from schemas.errors import Busy, Rejected, Unusable
+from schemas.records import PatternFailed, TileGenerated, UsageMeasured
 from streams.loop.stage import Ending
-from streams.ops import Ops
-from streams.stages.generate import GenerateLimits, GenerateStage, Parts
-from streams.stages.usage import UsageClock, Worker
-from streams.stages.wishes import Wishes
-from tests.unit.analytics.events import pattern as some_pattern
-
-EVENTS = Events(codec=Codec())
-PATIENCE_S = 20.0
-LIMITS = GenerateLimits(waiting_max=4, attempts_max=2)
-
-
-class Unwished(Wishes):
-    """Wishes of a house without a broker: there are none."""
-
-    def start(self) -> None:
-        """Nothing to read."""
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-class House:
-    """A stage and what it has ended."""
-
-    def __init__(self, folder: Path, engine: StandIn) -> None:
-        self.usage, self.ops = UsageClock(Worker(name="w", stage="generate")), Ops("generate")
-        parts = Parts(
-            engine=engine,
-            store=FolderStore(folder),
-            events=EVENTS,
-            wishes=Unwished(Connection(bootstrap="nowhere:1"), EVENTS),
-            usage=self.usage,
-            ops=self.ops,
-            limits=LIMITS,
-        )
-        self.stage = GenerateStage(parts)
-        self.stage.open()
-        self.endings: list[Ending] = []
-
-    def submit(self, number: int, *, steps: int = 2, tier: str = "draft") -> Message:
-        """One order."""
-        facts = replace(
-            some_pattern(f"r{number}"),
-            tier=tier,
-            lattice="straight",
-            canvas_width_px=64,
-            canvas_height_px=64,
-        )
-        order = PatternRouted(
-            event_id="e", pattern=facts, prompt=Prompt(text="x"), seed=number, steps=steps
-        )
-        output = EVENTS.output(order, topic="patterns.routed.draft")
-        message = Message(Place("t", 0, number), output.key, output.value)
-        self.stage.submit(message)
-        return message
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Collect, as the runner does, until something holds."""
-        pause = threading.Event()
-        deadline_s = time.monotonic() + PATIENCE_S
-        while not condition():
-            self.endings += self.stage.collect()
-            assert time.monotonic() < deadline_s, "in vain"
-            pause.wait(0.002)
-
-    def ended(self, count: int) -> list[Ending]:
-        """So many endings."""
-        self.until(lambda: len(self.endings) >= count)
-        return self.endings
-
-    def riding(self) -> float:
-        """Rows that have boarded so far."""
-        lines = self.ops.text().decode().splitlines()
-        joined = [one for one in lines if one.startswith("heddle_rows_joined_total{")]
-        return sum(float(one.rpartition(" ")[2]) for one in joined)
+from tests.unit.streams.generate_house import EVENTS, LIMITS, House, Slow
 
 
 @pytest.fixture
@@ -205,3 +124,59 @@ def test_closing_waits_for_one_step_and_tells_its_time(build: Callable[[StandIn]
     assert time.monotonic() - began_s < 1
     parts = [p for event in house.usage.end() for one in event.forwards for p in one.parts]
     assert {part.pattern_id for part in parts} <= {"r1.1"}
+
+
+def states(house: House) -> list[str]:
+    """What the worker has been in, in order; ends its clock."""
+    told = [event.state for event in house.usage.end()]
+    return [one for at, one in enumerate(told) if told[:at][-1:] != [one]]
+
+
+def test_weights_load_before_the_first_forward_warms(build: Callable[[StandIn], House]) -> None:
+    """Two states: the bill of a cold start says which of the two it was."""
+    house = build(Slow())
+    house.submit(1)
+    house.ended(1)
+    assert states(house)[:4] == ["starting", "loading", "warming", "busy"]
+
+
+def test_a_stage_that_its_breaker_holds_has_failed(build: Callable[[StandIn], House]) -> None:
+    """Its probes are work; between them it is of no use to anybody, until it recovers."""
+    house = build(StandIn(step_ms=1))
+    house.ops.ready("breaker", yes=False)
+    for number in (1, 2):
+        house.submit(number)
+        house.ended(number)
+        house.until(lambda: house.usage.state == "failed")
+    house.ops.ready("breaker", yes=True)
+    house.submit(3)
+    house.ended(3)
+    house.until(lambda: house.usage.state == "idle")
+    assert states(house)[-6:] == ["busy", "failed", "busy", "failed", "busy", "idle"]
+
+
+def test_what_is_aboard_ends_in_a_draining_worker(build: Callable[[StandIn], House]) -> None:
+    """From the wish to stop on, though rows ride; their forwards are told all the same."""
+    house = build(StandIn(step_ms=5))
+    house.submit(1, steps=10)
+    house.until(lambda: house.riding() == 1)
+    house.ops.ready("draining", yes=False)
+    told = [*house.stage.asides()]
+    house.ended(1)
+    told += house.stage.asides(last=True)
+    events = [EVENTS.codec.decode(output.value, UsageMeasured) for output in told]
+    assert [event.state for event in events][-2:] == ["busy", "draining"]
+    assert any(event.forwards for event in events if event.state == "draining")
+
+
+def test_an_engine_that_ends_leaves_a_failed_worker(build: Callable[[StandIn], House]) -> None:
+    """Until its process ends too; the drain that follows is none."""
+
+    class Broken(StandIn):
+        def warm(self) -> None:
+            raise Unusable("no such device")
+
+    house = build(Broken())
+    with pytest.raises(Unusable):
+        house.until(lambda: False)
+    assert house.usage.state == "failed"

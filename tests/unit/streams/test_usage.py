@@ -73,3 +73,28 @@ def test_an_earlier_life_is_told_first_and_always_as_the_same_event() -> None:
     assert (told.duration_us, told.pool, told.device) == (60_000_000, "p", "cpu")
     again = life_of(worker, incarnation="gone", started_ms=1_000, stopped_ms=61_000)
     assert again.event_id == told.event_id
+
+
+def test_a_worker_that_drains_does_so_to_its_end() -> None:
+    """Its threads go on saying what they are at; the time is the drain's, forwards included."""
+    now = [0]
+    clock = UsageClock(Worker(name="w", stage="generate"), now_us=lambda: now[0])
+    clock.enter("draining")
+    for state in ("busy", "idle", "failed"):
+        now[0] += 1_000
+        clock.enter(state)
+    clock.add([Forward(kind="denoise", duration_us=7)])
+    (told,) = clock.end()
+    assert (told.state, told.duration_us, len(told.forwards)) == ("draining", 3_000, 1)
+
+
+def test_a_forward_longer_than_an_interval_is_told_where_it_ended() -> None:
+    """The interval is cut, the forward cannot be: its parts stay whole."""
+    now = [0]
+    clock = UsageClock(Worker(name="w", stage="generate"), now_us=lambda: now[0])
+    clock.enter("busy")
+    now[0] += 25_000_000
+    clock.add([Forward(kind="denoise", duration_us=25_000_000)])
+    told = clock.take()
+    assert [event.duration_us for event in told] == [10_000_000, 10_000_000, 5_000_000]
+    assert [len(event.forwards) for event in told] == [0, 0, 1]
