@@ -15,6 +15,7 @@ READER: Final = "heddle_reader"
 
 VIEWS: Final = (
     "patterns",
+    "patterns_by_day",
     "stage_latency",
     "costs",
     "acceptance",
@@ -36,6 +37,7 @@ VIEWS: Final = (
 )
 TENANT_VIEWS: Final = (
     "patterns",
+    "patterns_by_day",
     "stage_latency",
     "costs",
     "acceptance",

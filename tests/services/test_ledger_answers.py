@@ -228,9 +228,11 @@ def test_every_panel_of_the_dashboard_has_its_rows(address: Address, panel: Pane
     """Each query runs as a reader, the plugin's macros put as it puts them; series have a time."""
     since, until = "'2026-11-01 00:00:00'", "'2026-11-30 00:00:00'"
     during = rf"\1 >= toDateTime({since}) AND \1 <= toDateTime({until})"
-    sql = re.sub(r"\$__timeFilter\((\w+)\)", during, panel.sql)
+    sql = re.sub(r"\$__timeFilter\(([\w.]+)\)", during, panel.sql)
     days = r"\1 >= toDate('2026-11-01') AND \1 <= toDate('2026-11-30')"
     sql = re.sub(r"\$__dateFilter\((\w+)\)", days, sql)
+    sql = sql.replace("$__fromTime", f"toDateTime({since})")
+    sql = sql.replace("$__toTime", f"toDateTime({until})")
     assert "$" not in sql
     link = Link(address)
     columns, found = link.rows(sql)
