@@ -88,11 +88,13 @@ DASHBOARD = """SELECT day, sum(daily_patterns.published) AS made,
 PER_ACCEPTED = """SELECT tier, model, version, sum(daily_patterns.cost) /
     nullIf(sum(daily_patterns.accepted), 0) AS cost_per_accepted FROM daily_patterns
     GROUP BY tier, model, version ORDER BY ALL"""
-MADE_ANEW = ("daily_patterns", "daily_costs", "daily_machines", "daily_latency")
 ALL_FACTS = {
     # Every view: a replay must leave its rows as they were. When they were made is no fact.
-    view: "refreshed_at" if view in MADE_ANEW else ""
-    for view in VIEWS
+    **dict.fromkeys(VIEWS, ""),
+    **dict.fromkeys(
+        ("daily_patterns", "daily_costs", "daily_machines", "daily_latency"), "refreshed_at"
+    ),
+    "patterns_by_day": "copied_at",
 }
 REPLAYS: Final = 2
 HASH_S_MAX: Final = 1_800
