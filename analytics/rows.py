@@ -18,6 +18,7 @@ from schemas.limits import check_feedback
 from schemas.names import payload_hash, prompt_digest
 
 from .cells import check_year, pattern_cells, result_cells, source_cells
+from .moments import check_claims
 from .usage import finish_rows, usage_rows
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 Row = tuple[str, dict[str, Any]]
 """Table and its cells."""
-SKEW_S_MAX: Final = 900
-"""How far ahead of the broker's clock a word may claim to have happened; later words could never
-overrule one from the future."""
 _BITS: Final = {
     **dict.fromkeys(("attempt", "attempts", "piece"), 8),
     **dict.fromkeys(
@@ -65,6 +63,7 @@ def rows_of(record: Record | None, source: Source, prices: PriceBook) -> list[Ro
         return [seen]
     try:
         rows = _rows(record, source, prices)
+        check_claims(record, source.timestamp)
         for _, cells in rows:
             _check_widths(cells)
     except Rejected as refusal:
@@ -78,7 +77,7 @@ def _rows(record: Record, source: Source, prices: PriceBook) -> list[Row]:
         return usage_rows(record, base, prices)
     table, cells = _TABLES[type(record)]
     if isinstance(record, kinds.FeedbackGiven):
-        _check_feedback(record, source)
+        check_feedback(record)
     rows = [(table, {**base, **cells(record)})]
     if isinstance(record, kinds.AssetPublished | kinds.PatternFailed):
         rows += _of_the_table(record, source, prices)
@@ -254,17 +253,6 @@ _TABLES: Final[dict[type[Any], tuple[str, Callable[[Any], dict[str, Any]]]]] = {
     kinds.TenantChanged: ("raw_tenants", _tenant),
     kinds.RegistryChanged: ("raw_registry", _registry),
 }
-
-
-def _check_feedback(record: kinds.FeedbackGiven, source: Source) -> None:
-    check_feedback(record)
-    ahead_s = (record.happened_at - source.timestamp).total_seconds()
-    if ahead_s > SKEW_S_MAX:
-        raise Rejected(
-            f"the word claims to have happened {ahead_s:.0f} s after it was sent",
-            field="happened_at",
-            limit=f"at most {SKEW_S_MAX} s ahead of the broker's clock",
-        )
 
 
 def _check_widths(cells: dict[str, Any]) -> None:

@@ -91,11 +91,11 @@ def test_idle_time_is_borne_by_the_work_of_its_day(ledger: Ledger, sink: Sink) -
     lives = [events.routed(pattern(f"load{n}", tenant=f"load{n}")) for n in (1, 2)]
     used = {("load1.1", 1): 75_000_000, ("load2.1", 1): 150_000_000}
     busy = replace(
-        events.usage(used, 45, 3600, incarnation="load", event_id="load/1", pool="loaded"),
+        events.usage(used, 45, 600, incarnation="load", event_id="load/1", pool="loaded"),
         duration_us=225_000_000,
     )
     idle = replace(busy, interval=0, event_id="load/0", state="idle", forwards=(),
-                   started_at=at(3600 - 450), duration_us=450_000_000)  # fmt: skip
+                   started_at=at(600 - 450), duration_us=450_000_000)  # fmt: skip
     write(sink, [*lives, *events.cut(idle), *events.cut(busy)])
     refresh(ledger)
     sql = (
@@ -118,17 +118,17 @@ def test_idle_time_is_borne_by_the_work_of_its_day(ledger: Ledger, sink: Sink) -
 def test_getting_ready_is_told_apart_from_waiting(ledger: Ledger, sink: Sink) -> None:
     """Loaded cost is what was used, a share of getting ready, and one of all other time."""
     lives = [events.routed(pattern(f"ready{n}", tenant=f"ready{n}")) for n in (1, 2)]
-    used = {("ready1.1", 1): 75_000_000, ("ready2.1", 1): 150_000_000}
+    used = {("ready1.1", 1): 15_000_000, ("ready2.1", 1): 30_000_000}
     busy = replace(
-        events.usage(used, 69, 3600, incarnation="ready", event_id="ready/busy", pool="ready"),
-        duration_us=225_000_000,
+        events.usage(used, 14, 300, incarnation="ready", event_id="ready/busy", pool="ready"),
+        duration_us=45_000_000,
     )
     others = [
         replace(busy, interval=first, event_id=f"ready/{state}", state=state, forwards=(),
-                started_at=at(3600 - seconds), duration_us=us)
+                started_at=at(300 - seconds), duration_us=us)
         for state, first, seconds, us in (
-            ("loading", 0, 675, 75_000_000), ("warming", 8, 600, 150_000_000),
-            ("idle", 23, 450, 450_000_000),
+            ("loading", 0, 135, 15_000_000), ("warming", 2, 120, 30_000_000),
+            ("idle", 5, 90, 90_000_000),
         )
     ]  # fmt: skip
     write(sink, [*lives, *(piece for one in [*others, busy] for piece in events.cut(one))])
@@ -137,9 +137,9 @@ def test_getting_ready_is_told_apart_from_waiting(ledger: Ledger, sink: Sink) ->
         "SELECT tenant, cost, load_cost, idle_cost, loaded_cost FROM daily_costs"
         " WHERE startsWith(tenant, 'ready') ORDER BY tenant"
     )
-    # Three thousandths were used, as much went into getting ready, six into waiting.
+    # Six ten-thousandths were used, as much went into getting ready, twelve into waiting.
     assert [tuple(row.values()) for row in ask(ledger, sql)] == [
-        (name, *(Decimal(part) * of_all / 3 for part in ("0.003", "0.003", "0.006", "0.012")))
+        (name, *(Decimal(part) * of_all / 3 for part in ("0.0006", "0.0006", "0.0012", "0.0024")))
         for name, of_all in (("ready1", 1), ("ready2", 2))
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +14,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from analytics.ask import answer, questions
+from analytics.moments import CLAIMS
 from analytics.sink import Sink
 from schemas.errors import Rejected, Transient, Unusable
+from schemas.names import STOP_INTERVAL
 from tests.services.ledger_child import READER_PASSWORD, WRITER_PASSWORD, Ledger, free_port, running
 from tests.services.ledger_lives import (
     BOOK,
@@ -209,6 +212,37 @@ def test_bad_events_stand_in_quarantine_and_the_rest_goes_on(ledger: Ledger, sin
     assert rows == [{"field": "duration_us", "broken_limit": "0 to 10000000"}]
     offsets = ask(ledger, "SELECT recorded, missing, doubled FROM offsets WHERE topic = 'q'")
     assert offsets == [{"recorded": 3, "missing": 0, "doubled": 0}]
+
+
+def test_an_hour_of_clock_skew(ledger: Ledger, sink: Sink) -> None:
+    """What claims to have happened an hour after it was sent stands in quarantine with the reason,
+    whatever kind it is; what is an hour late counts, and so does the rest of the batch."""
+    sent_at = at(200)
+    batch: dict[int, list[Any]] = {hours: [] for hours in (1, -1)}
+    for record in events.one_of_each():
+        for field in CLAIMS[type(record)]:
+            for hours, claimed in batch.items():
+                name = f"skew/{hours}/{type(record).__name__}.{field}"
+                moved = {field: sent_at + timedelta(hours=hours), "event_id": name}
+                claimed.append(replace(record, **moved))
+    batch[1].append(events.usage({}, STOP_INTERVAL, state="stopped", event_id="skew/1/stop",
+                                 started_at=sent_at, duration_us=3_600_000_000))  # fmt: skip
+    good = events.published(pattern("skew", tenant="skew"))
+    write(sink, [*batch[1], *batch[-1], events.routed(good.pattern), good], topic="skew")
+    sql = "SELECT * FROM quarantine WHERE startsWith(event_id, 'skew/') ORDER BY event_id"
+    found = {row["event_id"]: row for row in ask(ledger, sql)}
+    assert set(found) == {one.event_id for one in batch[1]}
+    for event_id, row in found.items():
+        _, _, named = event_id.split("/")
+        kind, _, field = named.partition(".")
+        if named == "stop":
+            kind, field = "UsageMeasured", "duration_us"
+        assert (row["record"], row["field"]) == (kind, field)
+        assert row["reason"].endswith("3600 s after the broker's timestamp")
+        assert row["broken_limit"] == "at most 900 s ahead of the broker's clock"
+    assert facts(ledger, "skew")["patterns"][0]["outcome"] == "published"
+    offsets = ask(ledger, "SELECT recorded, missing FROM offsets WHERE topic = 'skew'")
+    assert offsets == [{"recorded": len(batch[1]) + len(batch[-1]) + 2, "missing": 0}]
 
 
 def test_lost_and_doubled_offsets_are_seen(ledger: Ledger, sink: Sink) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from analytics.moments import CLAIMS, SKEW_S_MAX
 from analytics.prices import PriceBook, read_prices
-from analytics.rows import SKEW_S_MAX, Row, Source, rows_of
+from analytics.rows import Row, Source, rows_of
 from analytics.usage import at_midnight
-from schemas.records import RECORDS, FeedbackGiven, Forward, Record
+from schemas.records import RECORDS, Forward, Record
 from tests.unit.analytics import events
 from tests.unit.analytics.events import T0, WORDS, at, pattern
 
@@ -171,16 +172,48 @@ def test_a_forward_without_parts_is_nobodys_time() -> None:
     assert tables == ["raw_offsets", "raw_usage"]
 
 
-def test_a_word_from_the_future_is_refused() -> None:
-    """No later word could overrule one that claims to have happened after it was sent."""
+CLAIMED = [
+    pytest.param(record, field, id=f"{type(record).__name__}.{field}")
+    for record in events.one_of_each()
+    for field in CLAIMS[type(record)]
+]
 
-    def word(ahead_s: int) -> FeedbackGiven:
-        happened_at = SOURCE.timestamp + timedelta(seconds=ahead_s)
-        return replace(events.feedback(pattern()), happened_at=happened_at)
 
-    assert dict(rows(word(SKEW_S_MAX + 1)))["raw_quarantine"]["field"] == "happened_at"
-    assert "raw_feedback" in dict(rows(word(SKEW_S_MAX)))
-    assert "raw_feedback" in dict(rows(word(-86_400)))
+@pytest.mark.parametrize(("record", "field"), CLAIMED)
+def test_a_claim_from_the_future_is_refused(record: Record, field: str) -> None:
+    """It would be booked on a day that has not come, and no later word could overrule it."""
+
+    def tables(ahead_s: int) -> dict[str, Any]:
+        claimed = SOURCE.timestamp + timedelta(seconds=ahead_s)
+        return dict(rows(replace(record, **{field: claimed})))
+
+    refused = tables(SKEW_S_MAX + 1)
+    assert set(refused) == {"raw_offsets", "raw_quarantine"}
+    told = refused["raw_quarantine"]
+    assert told["field"] == field
+    assert told["reason"] == f"{field} lies 901 s after the broker's timestamp"
+    assert told["limit"] == "at most 900 s ahead of the broker's clock"
+    for ahead_s in (SKEW_S_MAX - 1, -3_600, -86_400):
+        assert "raw_quarantine" not in tables(ahead_s), "whoever is late is late honestly"
+
+
+def test_every_time_of_a_record_is_a_claim_or_the_brokers() -> None:
+    """A new field of time must be named among the claims, or it would be believed. A deadline is a
+    wish about the future, and no row holds it."""
+    for kind in RECORDS:
+        times = {one.name for one in fields(kind) if "datetime" in str(one.type)}
+        assert times - {"deadline"} == {*CLAIMS[kind]}, kind
+
+
+@pytest.mark.parametrize("state", ["idle", "stopped"])
+def test_time_that_ends_in_the_future_is_refused(state: str) -> None:
+    """Its end is booked too: of an interval, and of a life whose stop was told."""
+    began = SOURCE.timestamp + timedelta(seconds=SKEW_S_MAX - 5)
+    record = events.usage({}, state=state, started_at=began, duration_us=5_000_000)
+    assert "raw_quarantine" not in dict(rows(record))
+    told = dict(rows(replace(record, duration_us=6_000_000)))["raw_quarantine"]
+    assert told["field"] == "duration_us"
+    assert told["reason"].startswith("the end of the time that was measured lies 901 s after")
 
 
 def test_hashes_of_prompt_and_payload_are_not_confused() -> None:
