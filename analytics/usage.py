@@ -58,7 +58,7 @@ def usage_rows(
 def _stop(
     record: UsageMeasured, base: dict[str, Any], prices: PriceBook
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Priced as of the stop: the ledger works out how much of the life was never reported."""
+    """With the price of each of its days: the ledger works out how much was never reported."""
     _check_us("duration_us", record.duration_us, us_max=LIFE_US_MAX)
     stopped_at = record.started_at + timedelta(microseconds=record.duration_us)
     machine = {
@@ -67,7 +67,26 @@ def _stop(
         if name not in ("interval", "model", "version")
     }
     price = _price(replace(record, started_at=stopped_at), prices)
-    return [("raw_stops", {**base, **machine, "stopped_at": stopped_at, **price})]
+    by_day = _prices_by_day(record, stopped_at, prices)
+    return [("raw_stops", {**base, **machine, "stopped_at": stopped_at, **price, **by_day})]
+
+
+def _prices_by_day(
+    record: UsageMeasured, stopped_at: datetime, prices: PriceBook
+) -> dict[str, list[Any]]:
+    first, last = record.started_at.astimezone(UTC).date(), stopped_at.astimezone(UTC).date()
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    of_days = [
+        prices.price_of(
+            device=record.device, pool=record.pool, at=datetime.combine(day, time(), UTC)
+        )
+        for day in days
+    ]
+    return {
+        "prices.day": list(days),
+        "prices.price_id": [one.price_id for one in of_days],
+        "prices.price_per_hour": [one.per_hour for one in of_days],
+    }
 
 
 def finish_rows(

@@ -9,12 +9,20 @@ SELECT
 FROM heddle.raw_usage
 GROUP BY day, stage, pool, device, price_id, price_per_hour, currency;
 
+-- A tail that crosses midnights has the price of each of its days, so a stop brings those of all days
+-- of the life. One that an older Heddle wrote has the price in force when it stopped.
+ALTER TABLE heddle.raw_stops
+    ADD COLUMN IF NOT EXISTS `prices.day` Array(Date),
+    ADD COLUMN IF NOT EXISTS `prices.price_id` Array(LowCardinality(String)),
+    ADD COLUMN IF NOT EXISTS `prices.price_per_hour` Array(Decimal(18, 9));
+
 CREATE MATERIALIZED VIEW IF NOT EXISTS heddle.rates_of_stops TO heddle.price_rates AS
 SELECT
     cityHash64(day, toString(stage), toString(pool), toString(device)) AS rate,
-    toDate(stopped_at, 'UTC') AS day, stage, pool, device, price_id, price_per_hour, currency,
+    one.1 AS day, stage, pool, device, one.2 AS price_id, one.3 AS price_per_hour, currency,
     now64(3, 'UTC') AS noted_at
 FROM heddle.raw_stops
+ARRAY JOIN arrayZip(`prices.day`, `prices.price_id`, `prices.price_per_hour`) AS one
 GROUP BY day, stage, pool, device, price_id, price_per_hour, currency;
 
 -- What an older Heddle wrote. Prices of shares were noted before, so they stay.
@@ -40,27 +48,50 @@ SELECT
     if(price.price_id = '', own.price_id, price.price_id) AS price_id,
     if(price.price_id = '', own.price_per_hour, price.price_per_hour) AS price_per_hour,
     if(price.price_id = '', own.currency, price.currency) AS currency,
-    started_at, us, of_forwards_us, of_parts_us
+    started_at, since_us, us, of_forwards_us, of_parts_us
 FROM (
     SELECT
         incarnation, toInt64(interval) AS number, worker, stage, pool, device, model, version,
-        state, price_id, price_per_hour, currency, started_at, raw_usage.duration_us AS us,
+        state, price_id, price_per_hour, currency, started_at,
+        toUnixTimestamp64Milli(started_at) * 1000 AS since_us, raw_usage.duration_us AS us,
         arraySum(forwards.duration_us) AS of_forwards_us, arraySum(forwards.parts_us) AS of_parts_us
     FROM heddle.raw_usage FINAL
     UNION ALL
     SELECT
         incarnation, -1, worker, stage, pool, device, model, version, 'failed',
-        price_id, price_per_hour, currency, toDateTime64(started_at, 3, 'UTC'), tails.duration_us,
-        0, 0
+        price_id, price_per_hour, currency, toDateTime64(started_at, 3, 'UTC'),
+        toUnixTimestamp64Micro(started_at), tails.duration_us, 0, 0
     FROM heddle.tails
 ) AS own
--- A day of a tail on which no machine of its kind said anything has no price of its own: it takes
--- the one in force when the worker stopped.
+-- Where no price was noted for a day, the one that came with the row stands.
 LEFT JOIN (SELECT rate, price_id, price_per_hour, currency FROM heddle.price_of_day) AS price
     ON price.rate = cityHash64(
         toDate(own.started_at, 'UTC'), toString(own.stage), toString(own.pool), toString(own.device)
     )
 COMMENT 'One row per interval or day of an unreported tail, whose number is -1; never across a midnight (UTC)';
+
+-- To the microsecond: a tail begins wherever the last report ended.
+CREATE OR REPLACE VIEW heddle.audit_states (
+    incarnation String COMMENT 'One life of a worker',
+    worker LowCardinality(String) COMMENT 'Who measured',
+    first_at DateTime64(3, 'UTC') COMMENT 'Start of its first interval, UTC',
+    last_at DateTime64(3, 'UTC') COMMENT 'Start of its last interval, UTC',
+    provisioned_us Int64
+        COMMENT 'Microseconds from its first start to its last end, or to its stop as its supervisor saw it',
+    states_us Int64 COMMENT 'Microseconds of all its states together, an unreported tail included',
+    missing UInt64 COMMENT 'Interval numbers from 0 to the highest that were not recorded'
+) AS
+SELECT
+    incarnation, any(machine_spans.worker) AS worker, min(started_at) AS first_at,
+    max(started_at) AS last_at,
+    max(since_us + toInt64(us)) - min(since_us) AS provisioned_us,
+    toInt64(sum(us)) AS states_us,
+    max(number) + 1 - uniqExactIf(number, number >= 0) AS missing
+FROM heddle.machine_spans
+GROUP BY incarnation
+-- Intervals are told in whole milliseconds, so the span is known to one.
+HAVING missing > 0 OR abs(provisioned_us - states_us) > 1000
+COMMENT 'One row per worker life whose states do not sum to its provisioned time: must be empty';
 
 -- Time of getting ready apart from time of waiting, both borne by the work of the day.
 CREATE OR REPLACE VIEW heddle.load_of_day AS
