@@ -34,7 +34,10 @@ from tests.services.ledger_weaver import Row
 
 T = TypeVar("T", bound=Record)
 HOUR_US = 3_600_000_000
-INTERVAL_US_MAX = 600_000_000
+INTERVAL_US_MAX = 10_000_000
+WORK_US_MAX = 600_000_000
+"""Of a forward, or of finishing one pattern."""
+AHEAD_MAX = timedelta(minutes=15)
 STATES = ("starting", "loading", "warming", "idle", "busy", "draining", "failed")
 KINDS = ("accepted", "rejected", "ordered", "withdrawn")
 LAST_DIGIT = Fraction(1, 10**12)
@@ -125,12 +128,20 @@ class Life:
         return self.word.kind if self.word and self.word.kind != "withdrawn" else ""
 
     @property
+    def is_accepted(self) -> bool:
+        """Nobody can accept what is not there."""
+        return self.asset is not None and self.verdict in ("accepted", "ordered")
+
+    @property
+    def bytes_made(self) -> int:
+        """Of the tile and its files, as far as they are there."""
+        tile = self.tile.file.size_bytes if self.tile else 0
+        return tile + sum(one.size_bytes for one in (self.asset.files if self.asset else ()))
+
+    @property
     def stored_bytes(self) -> int:
         """On the shelf, of a published pattern."""
-        if not self.asset:
-            return 0
-        tile = self.tile.file.size_bytes if self.tile else 0
-        return tile + sum(one.size_bytes for one in self.asset.files)
+        return self.bytes_made if self.asset else 0
 
     def kind_of(self, attempt: int) -> str:
         """What machine time of an attempt was: direct, waste or open."""
@@ -228,29 +239,46 @@ def _name(record: Record) -> str:
 
 def wrong_with(record: Record, at: datetime) -> tuple[str, str] | None:
     """Field and limit of an event that can count nowhere, else None."""
+    wrong = None
     if isinstance(record, FeedbackGiven):
-        return _wrong_with_word(record, at)
+        wrong = _wrong_with_word(record)
+    elif isinstance(record, UsageMeasured):
+        wrong = _wrong_with_usage(record)
+    elif isinstance(record, PatternRouted) and record.seed < 0:
+        wrong = "seed", f"0 to {2**64 - 1}"
+    return wrong or _from_the_future(record, at)
+
+
+def _from_the_future(record: Record, at: datetime) -> tuple[str, str] | None:
+    """What claims to have happened long after the broker had it."""
+    claims: dict[str, datetime] = {}
+    if isinstance(record, TileGenerated | AssetPublished):
+        claims["generated_at"] = record.generated_at
+    if isinstance(record, AssetPublished):
+        claims["published_at"] = record.published_at
+    if isinstance(record, PatternFailed):
+        claims["failed_at"] = record.failed_at
+    if isinstance(record, FeedbackGiven):
+        claims["happened_at"] = record.happened_at
     if isinstance(record, UsageMeasured):
-        return _wrong_with_usage(record)
-    if isinstance(record, PatternRouted) and record.seed < 0:
-        return "seed", f"0 to {2**64 - 1}"
-    return None
+        claims["started_at"] = record.started_at
+        claims["duration_us"] = record.started_at + timedelta(microseconds=record.duration_us)
+    limit = "at most 900 s ahead of the broker's clock"
+    return next(((name, limit) for name, when in claims.items() if when - at > AHEAD_MAX), None)
 
 
 def wrong_cpu(record: Record) -> tuple[str, str] | None:
     """An end counts whatever its processor time says; that alone is refused."""
-    if isinstance(record, AssetPublished | PatternFailed) and record.cpu_us > INTERVAL_US_MAX:
-        return "cpu_us", f"0 to {INTERVAL_US_MAX}"
+    if isinstance(record, AssetPublished | PatternFailed) and record.cpu_us > WORK_US_MAX:
+        return "cpu_us", f"0 to {WORK_US_MAX}"
     return None
 
 
-def _wrong_with_word(word: FeedbackGiven, at: datetime) -> tuple[str, str] | None:
+def _wrong_with_word(word: FeedbackGiven) -> tuple[str, str] | None:
     if word.ordinal < 1:
         return "ordinal", "1 to 64"
     if word.kind not in KINDS:
         return "kind", "one of accepted, rejected, ordered, withdrawn"
-    if word.happened_at - at > timedelta(minutes=15):
-        return "happened_at", "at most 900 s ahead of the broker's clock"
     return None
 
 

@@ -81,10 +81,24 @@ def daily_costs(house: House) -> Rows:
             "day": day, **dict(zip(KIND_OF_DAY, about, strict=True)), "stage": stage, "pool": pool,
             "device": device, "kind": kind, "patterns": len({one.pattern for one in shares}),
             "duration_us": sum(one.duration_us for one in shares), "cost": books.direct_sum(shares),
-            "loaded_cost": _loaded(books, shares), "price_id": price.price_id,
+            **_loads(books, shares), "price_id": price.price_id,
             "price_per_hour": price.per_hour, "currency": price.currency,
         })  # fmt: skip
     return rows
+
+
+def _loads(books: Books, shares: list[Share]) -> dict[str, Within]:
+    """On the loaded basis, and what of it is getting ready or waiting."""
+    hours = Fraction(sum(one.duration_us for one in shares), HOUR_US)
+    exact = {
+        name: sum((part(one.machine, one.duration_us) for one in shares), Fraction())
+        for name, part in (("load_cost", books.readying), ("idle_cost", books.idling))
+    }
+    hair = (hours + 2) * LAST_DIGIT
+    return {
+        "loaded_cost": _loaded(books, shares),
+        **{name: Within(low=amount - hair, high=amount + hair) for name, amount in exact.items()},
+    }
 
 
 def daily_machines(house: House) -> Rows:
@@ -149,6 +163,19 @@ DAILY: dict[str, Callable[[House], Rows]] = {
 }
 GRAINS: dict[str, tuple[str, ...]] = {
     "patterns": ("pattern_id",),
+    "patterns_by_day": (
+        "day",
+        *KIND_OF_DAY,
+        "requested_at",
+        "routed_at",
+        "generated_at",
+        "published_at",
+        "outcome",
+        "attempt",
+        "verdict",
+        "machine_us",
+        "stored_bytes",
+    ),
     "requests": ("tenant", "request_id"),
     "refusals": ("tenant", "request_id"),
     "stage_latency": ("pattern_id", "stage"),
@@ -168,4 +195,4 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "daily_latency": ("day", "tenant", "tier", "stage"),
     "daily_storage": ("day", "tenant"),
 }
-"""What one row of a view is about: no two rows share it."""
+"""What one row of a view is about: no two rows share it, but where a view has no id."""

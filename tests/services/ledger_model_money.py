@@ -74,10 +74,13 @@ class Books:
             self.spans += _tail(stop, lives[stop.incarnation])
         self._worked: Counter[Machine] = Counter()
         self._provided: Counter[Machine] = Counter()
+        self._readied: Counter[Machine] = Counter()
         for share in self.shares:
             self._worked[share.machine] += share.duration_us
         for span in self.spans:
             self._provided[span.machine] += span.duration_us
+            if span.state in ("starting", "loading", "warming"):
+                self._readied[span.machine] += span.duration_us
 
     def of(self, pattern: tuple[str, int]) -> list[Share]:
         """What one pattern took."""
@@ -98,6 +101,17 @@ class Books:
         provided, worked = self._provided[machine], self._worked[machine]
         load = Fraction(provided, worked) if provided and worked else Fraction(1)
         return self.direct(machine, us) * load
+
+    def readying(self, machine: Machine, us: int) -> Fraction:
+        """A share of the machine's starting, loading and warming, as far as no pattern had it."""
+        worked = self._worked[machine]
+        ready_us = min(self._readied[machine], max(self._provided[machine] - worked, 0))
+        return self.direct(machine, us) * Fraction(ready_us, worked)
+
+    def idling(self, machine: Machine, us: int) -> Fraction:
+        """A share of all its other time that no pattern had."""
+        loaded = max(self.loaded(machine, us), self.direct(machine, us))
+        return loaded - self.direct(machine, us) - self.readying(machine, us)
 
     def _book(self, told: UsageMeasured) -> None:
         for started_at, duration_us, forwards in _pieces(told):

@@ -62,7 +62,7 @@ def _pattern(life: Life, key: tuple[str, int], books: Books) -> dict[str, Any]:
         "files": len(files),
         "files_bytes": sum(one.size_bytes for one in files),
         "verdict": life.verdict,
-        "is_accepted": life.verdict in ("accepted", "ordered"),
+        "is_accepted": life.is_accepted,
         "judged_at": word.happened_at if word else None,
         "reasons": list(word.reasons) if word else [],
         "machine_us": sum(one.duration_us for one in shares),
@@ -71,6 +71,24 @@ def _pattern(life: Life, key: tuple[str, int], books: Books) -> dict[str, Any]:
         "waste_cost": books.direct_sum(lost),
         "currency": "EUR" if shares else "",
     }
+
+
+def patterns_by_day(house: House) -> Rows:
+    """The same in the order of days, without their ids."""
+    books = Books(house)
+    return [
+        {
+            "day": life.of.requested_at.date(),
+            **kind_of_pattern(life, "tenant", "tier", "model", "version", "recipe", "experiment",
+                              "arm"),
+            "requested_at": life.of.requested_at, "routed_at": life.routed_at,
+            "generated_at": life.generated_at, "published_at": life.published_at,
+            "outcome": life.outcome, "attempt": life.attempt, "verdict": life.verdict,
+            "is_accepted": life.is_accepted, "stored_bytes": life.bytes_made,
+            "machine_us": sum(one.duration_us for one in books.of(key)),
+        }
+        for key, life in house.lives().items()
+    ]  # fmt: skip
 
 
 def requests(house: House) -> Rows:
@@ -224,15 +242,17 @@ def offsets(house: House) -> Rows:
 
 
 def quarantine(house: House) -> Rows:
-    """What counts nowhere: refused events, and words on what their tenant does not have."""
+    """What counts nowhere: refused events, words on what their tenant has not, or not yet."""
     rows = [
         _set_aside(record, heard.newest_at, field, limit)
         for record, heard, (field, limit) in house.bad()
     ]
-    tenants = {key: life.of.tenant for key, life in house.lives().items()}
+    lives = house.lives()
     for word, heard in house.good(FeedbackGiven):
-        if tenants.get((word.request_id, word.ordinal)) != word.tenant:
-            limit = "a pattern of this tenant"
+        about = lives.get((word.request_id, word.ordinal))
+        is_own = about is not None and about.of.tenant == word.tenant
+        if about is None or not is_own or not about.asset:
+            limit = "a pattern with an asset" if is_own else "a pattern of this tenant"
             rows.append(_set_aside(word, heard.newest_at, "request_id", limit))
     return rows
 
@@ -287,7 +307,7 @@ def model_book(house: House) -> Rows:
 MODELS: dict[str, Callable[[House], Rows]] = {
     one.__name__: one
     for one in (
-        patterns, requests, refusals, stage_latency, costs, acceptance, verdicts, machine_time,
-        prices, offsets, quarantine, audit_forwards, audit_states, model_book,
+        patterns, patterns_by_day, requests, refusals, stage_latency, costs, acceptance, verdicts,
+        machine_time, prices, offsets, quarantine, audit_forwards, audit_states, model_book,
     )
 }  # fmt: skip

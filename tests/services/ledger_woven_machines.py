@@ -71,8 +71,7 @@ def _life(weaver: Weaver, one: Machine, clock: datetime, patterns: list[Pattern]
         if interval != lost:
             weaver.tell("patterns.usage", one.incarnation, told, whole_ms(clock))
     clock += timedelta(microseconds=draw.randint(0, 20_000_000))
-    # Not of a life from before prices changed: see `test_ledger_waiting` on tails.
-    if began >= MIDNIGHT and weaver.chance(0.8):
+    if weaver.chance(0.8):
         _stop(weaver, one, began, clock)
     return clock
 

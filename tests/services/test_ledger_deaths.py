@@ -30,8 +30,11 @@ from tests.services.ledger_weaver import BOOK, Row
 from tests.services.ledger_woven import batches, weave
 
 DEATHS = 4
-LIFE_S_MAX = 1.5
-"""Of batches and makings, before the kill; none ends by itself in that time."""
+LIFE_BATCHES = (3, 6)
+"""Acknowledged in one life before the kill, at least and at most."""
+INTO_NEXT_S_MAX = 0.3
+"""From the last of them to the kill: a moment in the next one, or between the two."""
+WAIT_S_MAX = 60
 UNCOMMITTED = 2
 """Batches that were acknowledged and whose offsets were not committed yet: a stage offers them
 again, as it does the one that failed."""
@@ -42,6 +45,7 @@ class Stage:
 
     def __init__(self, pieces: list[list[Row]]) -> None:
         self.pieces, self.done = pieces, 0
+        self._written = threading.Semaphore(0)
 
     def offer(self, sink: Sink) -> None:
         """All that is left. Raises Transient when the ledger is gone."""
@@ -49,6 +53,11 @@ class Stage:
         for piece in self.pieces[self.done :]:
             sink.write(piece)
             self.done += 1
+            self._written.release()
+
+    def wait_for(self, batches: int) -> bool:
+        """Until so many more were acknowledged; False if that takes too long."""
+        return all(self._written.acquire(timeout=WAIT_S_MAX) for _ in range(batches))
 
 
 @pytest.mark.timeout(300)
@@ -67,12 +76,13 @@ def test_a_ledger_killed_at_any_moment_holds_the_truth(tmp_path: Path, seed: int
             ]
             for thread in threads:
                 thread.start()
-            threads[0].join(draw.uniform(0.05, LIFE_S_MAX))
+            assert stage.wait_for(draw.randint(*LIFE_BATCHES))
+            threads[0].join(draw.uniform(0, INTO_NEXT_S_MAX))
             assert all(thread.is_alive() for thread in threads), "killed in mid-work"
             ledger.kill()
             for thread in threads:
                 thread.join()
-    assert 0 < stage.done < len(stage.pieces)
+    assert DEATHS < stage.done < len(stage.pieces)
     with running(tmp_path / "ledger") as ledger:
         sink = _sink(ledger)
         stage.offer(sink)
