@@ -70,3 +70,14 @@ def test_a_prober_that_goes_away_is_no_news(
     with caplog.at_level(logging.DEBUG):
         assert get(port, "/metrics")[0] == 200
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_condition_holds_until_somebody_says_no() -> None:
+    """One that was named at the start waits for a yes; one that nobody has spoken of is no bar."""
+    ops = Ops("copy", conditions=("assigned",))
+    assert not ops.holds("assigned")
+    assert ops.holds("breaker")
+    ops.ready("breaker", yes=False)
+    assert not ops.holds("breaker")
+    ops.ready("breaker", yes=True)
+    assert ops.holds("breaker")
