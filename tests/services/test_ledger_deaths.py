@@ -30,7 +30,7 @@ from tests.services.ledger_woven import batches, weave
 
 DEATHS = 4
 LIFE_S_MAX = 1.5
-"""Of batches and makings, before the kill; none ends by itself in that time."""
+"""Of batches and makings, once there is something new, to the kill; none ends by itself before."""
 UNCOMMITTED = 2
 """Batches that were acknowledged and whose offsets were not committed yet: a stage offers them
 again, as it does the one that failed."""
@@ -41,13 +41,17 @@ class Stage:
 
     def __init__(self, pieces: list[list[Row]]) -> None:
         self.pieces, self.done = pieces, 0
+        self.is_on = threading.Event()
+        """Set once this life has come further than the one before it."""
 
     def offer(self, sink: Sink) -> None:
         """All that is left. Raises Transient when the ledger is gone."""
-        self.done = max(self.done - UNCOMMITTED, 0)
+        known, self.done = self.done, max(self.done - UNCOMMITTED, 0)
         for piece in self.pieces[self.done :]:
             sink.write(piece)
             self.done += 1
+            if self.done > known:
+                self.is_on.set()
 
 
 @pytest.mark.timeout(300)
@@ -64,9 +68,11 @@ def test_a_ledger_killed_at_any_moment_holds_the_truth(tmp_path: Path, seed: int
                 threading.Thread(target=_until_it_dies, args=(stage.offer, sink)),
                 threading.Thread(target=_until_it_dies, args=(_make_facts, ledger)),
             ]
+            stage.is_on.clear()
             for thread in threads:
                 thread.start()
-            threads[0].join(draw.uniform(0.05, LIFE_S_MAX))
+            assert stage.is_on.wait(60)
+            threads[0].join(draw.uniform(0, LIFE_S_MAX))
             assert all(thread.is_alive() for thread in threads), "killed in mid-work"
             ledger.kill()
             for thread in threads:
