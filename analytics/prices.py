@@ -91,11 +91,8 @@ def check_noted(book: PriceBook, noted: Collection[Price], *, today: date) -> No
     for entry in book.entries:
         before = known.get(entry.price_id)
         if before is None:
-            if known and entry.device == STORAGE and entry.valid_from.date() < today:
-                raise Unusable(
-                    f"price book, {entry.price_id}: from is {entry.valid_from:%Y-%m-%d}, and days "
-                    f"of storage before today are billed; from must be {today:%Y-%m-%d} or later"
-                )
+            if entry.device == STORAGE:
+                _check_storage(entry, noted, today)
         elif changed := _changed(before, entry):
             raise Unusable(
                 f"price book, {entry.price_id}: {changed} is not what was applied under this id; "
@@ -107,6 +104,22 @@ def check_noted(book: PriceBook, noted: Collection[Price], *, today: date) -> No
                 f"price book: currency is {book.entries[0].currency}, and this ledger counts in "
                 f"{before.currency}; a ledger keeps to one currency"
             )
+
+
+def _check_storage(entry: Price, noted: Collection[Price], today: date) -> None:
+    since = f"{entry.valid_from:%Y-%m-%d}"
+    twins = [one.price_id for one in noted
+             if (one.device, one.valid_from) == (STORAGE, entry.valid_from)]  # fmt: skip
+    if twins:
+        raise Unusable(
+            f"price book, {entry.price_id}: {twins[0]} already prices storage from {since}; from "
+            "must be another day"
+        )
+    if noted and entry.valid_from.date() < today:
+        raise Unusable(
+            f"price book, {entry.price_id}: from is {since}, and days of storage before today are "
+            f"billed; from must be {today:%Y-%m-%d} or later"
+        )
 
 
 def _changed(before: Price, after: Price) -> str:
@@ -165,6 +178,14 @@ def _check(entries: tuple[Price, ...]) -> None:
     doubled = sorted({one for one in ids if ids.count(one) > 1})
     if doubled:
         raise Unusable(f"price book: id {doubled[0]} is used twice")
+    machines = [(one.device, one.pool, one.valid_from) for one in entries]
+    for number, one in enumerate(machines):
+        if one in machines[:number]:
+            first, second = entries[machines.index(one)].price_id, entries[number].price_id
+            raise Unusable(
+                f"price book: {first} and {second} are for the same device and pool from the same "
+                "day; nobody could tell which is in force"
+            )
     if len({one.currency for one in entries}) > 1:
         raise Unusable("the price book must keep to one currency")
     if not any(one.device == "*" and one.pool == "*" for one in entries):

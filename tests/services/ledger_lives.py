@@ -1,21 +1,17 @@
-"""Lives of patterns for the ledger's tests: how to write them, ask for them, and their truth."""
+"""Lives of patterns for the tests of the ledger: how to write them, and to ask for them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-
-from hypothesis import strategies as st
 
 from analytics.ask import sql_of
 from analytics.contract import FACTS
 from analytics.link import Address, Link
 from analytics.prices import read_prices
 from analytics.sink import Sink
-from schemas.records import Pattern, Record
+from schemas.records import Record
 from tests.services.ledger_child import READER_PASSWORD, WRITER_PASSWORD, Ledger
 from tests.unit.analytics import events
 from tests.unit.analytics.events import at, pattern
@@ -79,43 +75,3 @@ def story(request_id: str) -> list[Record]:
         events.feedback(one, "rejected", 90),
         events.feedback(one, "accepted", 120),
     ]  # fmt: skip
-
-
-@dataclass
-class Truth:
-    """What a plain model of one pattern says."""
-
-    published: bool = False
-    failed: bool = False
-    words: dict[tuple[datetime, str], str] = field(default_factory=dict)
-    used_us: dict[tuple[str, int], int] = field(default_factory=dict)
-    passing: int = 0
-
-
-def told(of: Pattern, draw: Any) -> tuple[list[Record], Truth]:
-    """A random life of one pattern, and the truth about it."""
-    truth = Truth()
-    records: list[Record] = [events.routed(of)]
-    for interval in range(draw(st.integers(0, 3))):
-        attempt, us = draw(st.integers(1, 2)), draw(st.integers(0, 5_000_000))
-        name = f"{of.pattern_id}/{interval}"
-        records.append(events.usage({(of.pattern_id, attempt): us}, event_id=name))
-        truth.used_us[name, attempt] = us
-    if draw(st.booleans()):
-        truth.passing = draw(st.integers(1, 2))
-        records.append(events.generated(of, attempt=truth.passing))
-        if draw(st.booleans()):
-            truth.published = True
-            truth.used_us["finish", truth.passing] = 99
-            records.append(events.published(of, attempt=truth.passing))
-    if draw(st.booleans()):
-        truth.failed = True
-        refused_us = draw(st.integers(0, 5_000_000))
-        truth.used_us["refused", 0] = refused_us
-        records.append(events.failed(of, cpu_us=refused_us))
-    for _ in range(draw(st.integers(0, 3))):
-        kind = draw(st.sampled_from(["accepted", "rejected", "ordered", "withdrawn"]))
-        word = events.feedback(of, kind, draw(st.integers(10, 200)))
-        records.append(word)
-        truth.words[word.happened_at, word.event_id] = kind
-    return records, truth

@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import TypeVar
@@ -151,10 +151,10 @@ class Life:
 
 
 class House:
-    """What the ledger was told so far. `today` ends what lies on the shelf."""
+    """What the ledger was told so far."""
 
-    def __init__(self, book: PriceBook, today: date) -> None:
-        self.book, self.today = book, today
+    def __init__(self, book: PriceBook) -> None:
+        self.book = book
         self.places: dict[tuple[str, int, int], tuple[str, datetime]] = {}
         """Event id, empty for none, and broker time of every offset."""
         self._good: dict[str, list[Heard]] = defaultdict(list)
@@ -217,6 +217,16 @@ class House:
             about = lives.get((word.request_id, word.ordinal))
             if about and about.of.tenant == word.tenant:
                 about.words.append(word)
+
+    @property
+    def today(self) -> date:
+        """Which is not over, so that nothing is said of the shelf's cost on it."""
+        return datetime.now(UTC).date()
+
+    def shelf_price(self, day: date) -> Price | None:
+        """In force on a day, if there is an entry."""
+        price = self.price("storage", day)
+        return price if price.device == "storage" else None
 
     def price(self, device: str, day: date) -> Price:
         """In force on a day: the device's own entries before those for any, the newest of them."""

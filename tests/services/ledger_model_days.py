@@ -146,12 +146,14 @@ def daily_storage(house: House) -> Rows:
         day = min(bytes_of)
         while day < house.today:
             stored = sum(size for since, size in bytes_of.items() if since <= day)
-            price = house.price("storage", day)
+            price = house.shelf_price(day)
+            per_hour = Fraction(price.per_hour if price else 0)
             rows.append({
                 "day": day, "tenant": tenant, "stored_bytes": stored,
-                "cost": money(stored * 24 * Fraction(price.per_hour) / TERABYTE),
-                "price_id": price.price_id, "price_per_tb_hour": price.per_hour,
-                "currency": price.currency,
+                "cost": money(stored * 24 * per_hour / TERABYTE),
+                "price_id": price.price_id if price else "",
+                "price_per_tb_hour": per_hour,
+                "currency": price.currency if price else "",
             })  # fmt: skip
             day += timedelta(days=1)
     return rows

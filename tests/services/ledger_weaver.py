@@ -14,7 +14,8 @@ from schemas.records import Record
 Row = tuple[Record | None, str, int, int, datetime]
 """(record, topic, partition, offset, broker timestamp): what a sink takes."""
 FIRST = datetime(2026, 11, 25, tzinfo=UTC)
-"""Machines of the first day have other prices than those of the days after it."""
+"""Machines of the first day have other prices than those of the days after it; that day the shelf
+has none."""
 BOOK = read_prices(
     "".join(
         f'[[price]]\nid = "{name}"\ndevice = "{device}"\nfrom = {since}\n'
@@ -25,7 +26,7 @@ BOOK = read_prices(
             ("cpu-new", "cpu", "2026-11-26", "0.051000001"),
             ("l4-old", "NVIDIA L4", "2026-01-01", "0.71"),
             ("l4-new", "NVIDIA L4", "2026-11-26", "0.683"),
-            ("shelf-old", "storage", "2026-01-01", "0.0315"),
+            ("shelf-old", "storage", "2026-11-26", "0.0315"),
             ("shelf-new", "storage", "2026-11-27", "0.030000007"),
         )
     )

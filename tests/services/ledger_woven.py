@@ -99,7 +99,8 @@ def _live(weaver: Weaver, of: Pattern, *, is_routed: bool) -> None:
     if is_routed or end == "open":
         weaver.tell(f"patterns.routed.{of.tier}", key, events.routed(of), routed_at)
     attempt = weaver.draw.randint(1, 3)
-    made_at = weaver.later(routed_at, 900)
+    # A worker's clock may be an hour behind the broker's.
+    made_at = weaver.later(routed_at - timedelta(hours=1) * weaver.chance(0.1), 900)
     if end == "published" or weaver.chance(0.3):
         tile = events.generated(of, attempt=attempt, generated_at=made_at)
         weaver.tell("patterns.generated", key, tile, weaver.later(made_at, 1))

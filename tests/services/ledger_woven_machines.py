@@ -68,6 +68,8 @@ def _life(weaver: Weaver, one: Machine, clock: datetime, patterns: list[Pattern]
         if interval == bad:
             told = replace(told, **draw.choice(BAD))
         clock += timedelta(microseconds=duration_us)
+        # A stall that nobody measured.
+        clock += timedelta(seconds=2) * weaver.chance(0.03)
         if interval != lost:
             weaver.tell("patterns.usage", one.incarnation, told, whole_ms(clock))
     clock += timedelta(microseconds=draw.randint(0, 20_000_000))

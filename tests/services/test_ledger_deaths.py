@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -88,7 +87,7 @@ def test_a_ledger_killed_at_any_moment_holds_the_truth(tmp_path: Path, seed: int
         stage.offer(sink)
         sink.close()
         refresh(ledger)
-        house = House(BOOK, datetime.now(UTC).date())
+        house = House(BOOK)
         house.hear(log)
         assert differences(ledger, house) == []
         hang_up()

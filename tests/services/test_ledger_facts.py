@@ -1,37 +1,28 @@
-"""Daily facts, midnight, the two invariants: as a plain model has them, and seen to fail."""
+"""Daily facts, midnight, the two invariants: seen to hold, and to fail."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from analytics.sink import Sink
 from schemas.names import STOP_INTERVAL
-from schemas.records import Record
 from tests.services.ledger_child import Ledger, running
 from tests.services.ledger_lives import (
     CPU,
-    Truth,
     ask,
     hang_up,
     refresh,
-    told,
     write,
     writer,
 )
-from tests.services.ledger_rest import check_rest, machine_us
 from tests.unit.analytics import events
-from tests.unit.analytics.events import T0, at, pattern
+from tests.unit.analytics.events import at, pattern
 
 HOUR_US = 3_600_000_000
 ROUNDED = Decimal("1e-9")
@@ -215,122 +206,3 @@ def test_finishing_that_failed_is_waste(ledger: Ledger, sink: Sink) -> None:
         ("finish", "direct", 1, 75_000_000),
         ("finish", "waste", 0, 225_000_000),
     ]
-
-
-COUNTED = (
-    "patterns", "generated", "published", "failed", "open", "judged", "accepted", "ordered",
-    "turned_down", "machine_us", "waste_us", "stored_bytes",
-)  # fmt: skip
-NUMBERS = iter(range(10**9))
-TIERS, MODELS = ("draft", "premium"), ("swatch", "other")
-
-
-@settings(
-    max_examples=4,
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(st.data())
-def test_random_lives_add_up_to_their_facts(ledger: Ledger, sink: Sink, data: Any) -> None:
-    """Late, doubled, reordered, replayed: every daily view is what a plain model adds up."""
-    name = f"fact{next(NUMBERS)}"
-    lives = []
-    for n in range(6):
-        day = data.draw(st.integers(0, 1))
-        of = pattern(
-            f"{name}-{n}", tenant=name, tier=TIERS[n % 2], model=data.draw(st.sampled_from(MODELS)),
-            requested_at=T0 - timedelta(days=day),
-        )  # fmt: skip
-        lives.append((of, *told(of, data.draw)))
-    stream: list[Record] = [record for _, records, _ in lives for record in records]
-    stream += data.draw(st.lists(st.sampled_from(stream), max_size=6))
-    stream = data.draw(st.permutations(stream))
-    cut = data.draw(st.integers(1, len(stream)))
-    before = machine_us(ledger)
-    write(sink, stream[:cut], topic=name)
-    refresh(ledger)
-    write(sink, stream[cut:] or stream[:1], cut, topic=name)
-    refresh(ledger)
-    check_patterns(ledger, name, lives)
-    check_costs(ledger, name, lives)
-    check_live(ledger, name)
-    check_rest(ledger, name, lives, before)
-
-
-def check_patterns(ledger: Ledger, name: str, lives: list[Any]) -> None:
-    """`daily_patterns` against the model."""
-    model: dict[Any, Counter[str]] = defaultdict(Counter)
-    for of, records, truth in lives:
-        row = model[of.requested_at.date(), of.tier, of.model]
-        row["patterns"] += 1
-        row["generated"] += any(type(one).__name__ == "TileGenerated" for one in records)
-        row["published"] += truth.published
-        row["failed"] += truth.failed and not truth.published
-        row["open"] += is_open(truth)
-        # A word counts once there is an asset.
-        word = truth.words[max(truth.words)] if truth.words and truth.published else ""
-        row["judged"] += word in ("accepted", "ordered", "rejected")
-        row["accepted"] += word in ("accepted", "ordered")
-        row["ordered"] += word == "ordered"
-        row["turned_down"] += word == "rejected"
-        for (_, attempt), us in truth.used_us.items():
-            row["machine_us"] += us
-            kind = kind_of(truth, attempt)
-            row[f"{kind}_us"] += us
-        row["stored_bytes"] += 4000 * truth.published
-    found = ask(ledger, "SELECT * FROM daily_patterns WHERE tenant = {t:String}", t=name)
-    assert {(fact["day"], fact["tier"], fact["model"]) for fact in found} == set(model)
-    for fact in found:
-        wanted = model[fact["day"], fact["tier"], fact["model"]]
-        for column in COUNTED:
-            assert fact[column] == wanted[column], column
-        for column, us in (("cost", "machine_us"), ("waste_cost", "waste_us"),
-                           ("open_cost", "open_us")):  # fmt: skip
-            assert abs(fact[column] - CPU * wanted[us] / HOUR_US) < ROUNDED, column
-        assert fact["loaded_cost"] >= fact["cost"] - ROUNDED
-
-
-def check_costs(ledger: Ledger, name: str, lives: list[Any]) -> None:
-    """`costs` and `daily_costs` against the model."""
-    model: Counter[Any] = Counter()
-    for of, _, truth in lives:
-        for (event, attempt), us in truth.used_us.items():
-            stage = "finish" if event in ("finish", "refused") else "generate"
-            model[of.tier, of.model, stage, kind_of(truth, attempt)] += us
-    sql = (
-        "SELECT tier, model, stage, kind, sum(v.duration_us) AS us, sum(v.cost) AS cost"
-        " FROM {} AS v WHERE tenant = {{t:String}} GROUP BY tier, model, stage, kind"
-    )
-    for view in ("costs", "daily_costs"):
-        found = ask(ledger, sql.format(view), t=name)
-        told_us = {
-            (r["tier"], r["model"], r["stage"], r["kind"]): r["us"] for r in found if r["us"]
-        }
-        assert told_us == {key: us for key, us in model.items() if us}, view
-        for row in found:
-            assert abs(row["cost"] - CPU * row["us"] / HOUR_US) < ROUNDED
-
-
-def check_live(ledger: Ledger, name: str) -> None:
-    """What is asked of the facts and of the rows themselves is one and the same."""
-    facts = "SELECT sum(patterns) n, sum(accepted) a, sum(machine_us) us FROM daily_patterns"
-    rows = "SELECT count() n, countIf(is_accepted) a, sum(machine_us) us FROM patterns"
-    where = " WHERE tenant = {t:String}"
-    assert ask(ledger, facts + where, t=name) == ask(ledger, rows + where, t=name)
-    spans = "SELECT stage, count() n, max(duration_us) / 1e6 m FROM stage_latency"
-    daily = "SELECT stage, sum(patterns) n, max(max_s) m FROM daily_latency"
-    ending = f"{where} GROUP BY stage ORDER BY stage"
-    assert ask(ledger, spans + ending, t=name) == ask(ledger, daily + ending, t=name)
-
-
-def is_open(truth: Truth) -> bool:
-    """Neither an asset nor an end."""
-    return not truth.published and not truth.failed
-
-
-def kind_of(truth: Truth, attempt: int) -> str:
-    """direct, waste or open, as `costs` says it."""
-    if truth.published:
-        return "direct" if attempt == truth.passing else "waste"
-    return "open" if is_open(truth) else "waste"

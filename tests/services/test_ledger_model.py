@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
-from datetime import UTC, datetime
 from random import Random
 
 import pytest
@@ -38,7 +37,7 @@ def sink(ledger: Ledger) -> Iterator[Sink]:
 @pytest.fixture(scope="module")
 def house() -> House:
     """All that the ledger was told: one example is compared beside those before it."""
-    return House(BOOK, datetime.now(UTC).date())
+    return House(BOOK)
 
 
 def test_every_view_has_a_model() -> None:

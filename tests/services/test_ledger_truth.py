@@ -10,8 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from analytics.ask import answer, questions
 from analytics.moments import CLAIMS
@@ -22,13 +20,11 @@ from tests.services.ledger_child import READER_PASSWORD, WRITER_PASSWORD, Ledger
 from tests.services.ledger_lives import (
     BOOK,
     CPU,
-    Truth,
     ask,
     hang_up,
     reading,
     refresh,
     story,
-    told,
     write,
     writer,
 )
@@ -260,51 +256,6 @@ def test_parts_sum_to_their_forwards(ledger: Ledger, sink: Sink) -> None:
     assert ask(ledger, "SELECT * FROM audit_forwards") == []
     total = ask(ledger, "SELECT sum(forwards_us) f, sum(parts_us) p FROM machine_time")[0]
     assert total["f"] == total["p"] > 0
-
-
-NUMBERS = iter(range(10**9))
-
-
-@settings(
-    max_examples=8,
-    deadline=None,
-    # A failing life is small enough to read; shrinking would ask the ledger for minutes.
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(st.data())
-def test_random_lives_against_a_plain_model(ledger: Ledger, sink: Sink, data: Any) -> None:
-    """Late, doubled, reordered and replayed lives: views and a Python model agree."""
-    name = f"life{next(NUMBERS)}"
-    lives = [told(pattern(name, ordinal), data.draw) for ordinal in range(1, 4)]
-    stream = [record for records, _ in lives for record in records]
-    stream += data.draw(st.lists(st.sampled_from(stream), max_size=6))
-    stream = data.draw(st.permutations(stream))
-    cut = data.draw(st.integers(0, len(stream)))
-    write(sink, stream[:cut] or stream[:1])
-    write(sink, stream[cut:] or stream[:1], cut)
-    found = ask(
-        ledger, "SELECT * FROM patterns WHERE request_id = {r:String} ORDER BY ordinal", r=name
-    )
-    assert len(found) == 3
-    for row, (_, truth) in zip(found, lives, strict=True):
-        check(row, truth)
-
-
-def check(row: dict[str, Any], truth: Truth) -> None:
-    """One row of `patterns` against the truth."""
-    outcome = "published" if truth.published else "failed" if truth.failed else "open"
-    assert row["outcome"] == outcome
-    word = truth.words[max(truth.words)] if truth.words else ""
-    assert row["verdict"] == ("" if word == "withdrawn" else word)
-    assert row["is_accepted"] == (truth.published and word in ("accepted", "ordered"))
-    assert row["machine_us"] == sum(truth.used_us.values())
-    # Of a pattern that never was published everything is waste, a refused finish (0) included.
-    passing = truth.passing if truth.published else None
-    waste_us = sum(us for (_, attempt), us in truth.used_us.items() if attempt != passing)
-    assert row["waste_us"] == waste_us
-    exact = CPU * row["machine_us"] / 3_600_000_000
-    assert abs(row["cost"] - exact) < Decimal("1e-11")
 
 
 def test_errors_are_told_as_what_they_are(ledger: Ledger) -> None:

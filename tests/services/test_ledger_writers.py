@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from random import Random
@@ -51,7 +50,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
 @pytest.fixture(scope="module")
 def house() -> House:
     """What this file has written so far."""
-    return House(BOOK, datetime.now(UTC).date())
+    return House(BOOK)
 
 
 def sink_of(ledger: Ledger) -> Sink:

@@ -56,6 +56,7 @@ def test_a_machine_before_the_book_has_no_price() -> None:
         ("", "1 to"),
         ("[[price", "no TOML"),
         (entry("any"), "used twice"),
+        (entry("x", **{"from": "2020-01-01"}), "any and x are for the same device and pool"),
         (entry("a b"), "id must be"),
         (entry("x", currency='"euro"'), "three capital letters"),
         (entry("x", currency='"USD"'), "one currency"),
@@ -100,6 +101,11 @@ def test_a_first_book_may_price_days_that_are_over() -> None:
         (entry("x"), entry("x", device='"cpu"'), "x: device is not"),
         (entry("x"), entry("x", pool='"big"'), "x: pool is not"),
         (ANY, SHELF, "shelf: from is 2026-01-01.*must be 2026-11-30 or later"),
+        (
+            entry("shelf", device='"storage"', **{"from": "2026-12-01"}),
+            entry("rack", device='"storage"', **{"from": "2026-12-01"}),
+            "rack: shelf already prices storage from 2026-12-01",
+        ),
         (ANY, ANY.replace("any", "usd").replace("EUR", "USD"), "currency is USD.*counts in EUR"),
     ],
 )
