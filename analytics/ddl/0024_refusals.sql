@@ -1,6 +1,6 @@
 -- The latest refusal of a request, whatever order they are told in, and however often.
 
-CREATE TABLE IF NOT EXISTS heddle.refused (
+CREATE TABLE IF NOT EXISTS heddle.refusal_life (
     request_id String,
     tenant LowCardinality(String),
     ending SimpleAggregateFunction(max, String)
@@ -11,7 +11,7 @@ ORDER BY (request_id, tenant)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row per request refused before it became patterns';
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS heddle.refused_by_failed TO heddle.refused AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS heddle.refusals_by_failed TO heddle.refusal_life AS
 SELECT
     request_id, tenant,
     arrayStringConcat(arrayMap(one -> replaceAll(one, '\n', ' '), [
@@ -22,7 +22,7 @@ FROM heddle.raw_failed
 WHERE ordinal = 0;
 
 -- What an older Heddle wrote.
-INSERT INTO heddle.refused
+INSERT INTO heddle.refusal_life
 SELECT
     request_id, tenant,
     arrayStringConcat(arrayMap(one -> replaceAll(one, '\n', ' '), [
@@ -45,9 +45,9 @@ WITH splitByChar('\n', ending) AS told
 SELECT
     tenant, request_id, fromUnixTimestamp64Milli(toInt64OrZero(told[1]), 'UTC') AS refused_at,
     told[3] AS outcome, told[6] AS reason, told[4] AS field, told[5] AS broken_limit
-FROM (SELECT * FROM heddle.refused FINAL)
+FROM (SELECT * FROM heddle.refusal_life FINAL)
 WHERE (tenant, request_id) NOT IN (
     SELECT tenant, request_id FROM heddle.raw_routed
-    WHERE request_id IN (SELECT request_id FROM heddle.refused)
+    WHERE request_id IN (SELECT request_id FROM heddle.refusal_life)
 )
 COMMENT 'One row per request refused before it became patterns. Fresh to the last recorded batch';

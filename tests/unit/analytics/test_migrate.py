@@ -61,7 +61,7 @@ def test_every_statement_may_run_twice() -> None:
                 r"ALTER TABLE \S+\s+(COMMENT COLUMN|MODIFY COMMENT|ADD INDEX IF|MATERIALIZE INDEX)|"
                 # Into tables that fold repetition, under their own keys.
                 r"INSERT INTO (?P<raw>heddle\.raw_\w+) SELECT \* FROM (?P=raw) FINAL\s|"
-                r"INSERT INTO heddle\.(usage_shares|price_rates|refused)\s",
+                r"INSERT INTO heddle\.(usage_shares|price_rates|refusal_life)\s",
                 statement,
             ), statement[:80]
 
