@@ -3,7 +3,7 @@
 The embedded engine has no users, so the endpoint is the guard. In order:
 
 1. the engine's own parser rewrites the text (one statement, no comments, no heredocs), and what it
-   wrote is what runs from here on;
+   wrote is what runs from here on; its format must be one of `shapes`;
 2. the unresolved query tree, which evaluates nothing, must hold no table function, no function
    outside the safe families, and no name of a hidden table;
 3. the resolved tree must hold no table but the allowed ones.
@@ -27,6 +27,7 @@ from analytics.contract import DATABASE, SYSTEM_TABLES, TENANT_VIEWS, VIEWS
 
 from .engine import escaped
 from .faults import ACCESS_DENIED, BAD_ARGUMENTS, fault
+from .shapes import check_form
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
     from .engine import Engine, Handle
     from .question import Question
 
-_FORMAT: Final = re.compile(r"\s*\bFORMAT (\w+)$")
+_FORMAT: Final = re.compile(r"\s*\bFORMAT (?:(?P<form>\w+)|`(?P<quoted>[^`]+)`)$")
 _OUTFILE: Final = re.compile(r"^\s*INTO OUTFILE\b", re.MULTILINE)
 _SETTINGS: Final = re.compile(r"^\s*SETTINGS\b", re.MULTILINE)
+_PARALLEL: Final = re.compile(r"^\s*PARALLEL WITH\b", re.MULTILINE)
 _SELECT: Final = re.compile(r"^[\s(]*(?:SELECT|WITH)\b")
 _CATALOGUE: Final = re.compile(
     rf"(?:DESCRIBE TABLE|EXISTS(?: TABLE| VIEW)?) (?:{DATABASE}\.)?(?P<view>\w+)"
@@ -121,9 +123,11 @@ class Guard:
 
     def _looked_through(self, handle: Handle, sql: str, question: Question) -> str:
         params = question.params
-        text = _rewritten(handle, sql)
-        ending = _FORMAT.search(text)
-        body = text[: ending.start()] if ending else text
+        text = self._rewritten(sql)
+        body = text
+        if ending := _FORMAT.search(text):
+            check_form(ending["form"] or ending["quoted"])
+            body = text[: ending.start()]
         if catalogue := _CATALOGUE.fullmatch(body):
             _check_catalogue(catalogue, views_of(question.tenant))
             return text
@@ -135,6 +139,20 @@ class Guard:
         _check_tables((row[0] for row in resolved), allowed)
         return text
 
+    def _rewritten(self, sql: str) -> str:
+        """The text as the engine's parser understands it. Raises Fault: no single statement.
+
+        On a handle of its own: `offset` and `extremes` of the question would change this answer.
+        """
+        if "\0" in sql:
+            raise fault(BAD_ARGUMENTS, "a query holds no NUL")
+        with self._engine.handle() as handle:
+            answer = handle.run(
+                "SELECT formatQuery({query:String})", form="TSVRaw", params={"query": escaped(sql)}
+            )
+        text: str = answer.bytes().decode()
+        return text.strip()
+
     def _check_text(self, body: str) -> None:
         if not _SELECT.match(body):
             raise fault(ACCESS_DENIED, "a reader may only SELECT")
@@ -142,6 +160,8 @@ class Guard:
             raise fault(ACCESS_DENIED, "INTO OUTFILE is not for readers")
         if _SETTINGS.search(body):
             raise fault(ACCESS_DENIED, "SETTINGS in a query are not for readers")
+        if _PARALLEL.search(body):
+            raise fault(ACCESS_DENIED, "PARALLEL WITH is not for readers")
         if hidden := self._hidden.search(body):
             raise fault(ACCESS_DENIED, f"{hidden.group()} is not a documented view")
 
@@ -204,17 +224,6 @@ def cut_to_views(tenant: str) -> str:
         # Of the letters of schemas.names.TENANT alone: nothing in it needs a second quoting.
         filters |= {f"{DATABASE}.{view}": f"tenant = ''{tenant}''" for view in TENANT_VIEWS}
     return "{" + ", ".join(f"'{name}': '{text}'" for name, text in filters.items()) + "}"
-
-
-def _rewritten(handle: Handle, sql: str) -> str:
-    """The text as the engine's parser understands it. Raises Fault: no single statement."""
-    if "\0" in sql:
-        raise fault(BAD_ARGUMENTS, "a query holds no NUL")
-    answer = handle.run(
-        "SELECT formatQuery({query:String})", form="TSVRaw", params={"query": escaped(sql)}
-    )
-    text: str = answer.bytes().decode()
-    return text.strip()
 
 
 def _safe_functions(handle: Handle) -> set[str]:
