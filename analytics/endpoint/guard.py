@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from analytics.contract import DATABASE, SYSTEM_TABLES, TENANT_VIEWS, VIEWS
@@ -30,7 +31,7 @@ from .faults import ACCESS_DENIED, BAD_ARGUMENTS, fault
 from .shapes import check_form
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from .engine import Engine, Handle
     from .question import Question
@@ -87,7 +88,8 @@ class Guard:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._looked_s = 0.0
+        self._looked_s = self._changed_s = 0.0
+        self._changing: set[object] = set()
         self._passed: dict[object, str] = {}
         with engine.handle() as handle:
             self._functions = _safe_functions(handle)
@@ -96,15 +98,34 @@ class Guard:
         self._tenants_tables = _tables(TENANT_VIEWS)
         self._look()
 
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Around a statement that may add tables: before it has ended, every question looks anew.
+
+        A name that nobody knows yet is hidden too late: an error on the way to a table may quote
+        what stands in it.
+        """
+        mark = object()
+        self._changing.add(mark)
+        try:
+            yield
+        finally:
+            self._changed_s = time.monotonic()
+            self._changing.discard(mark)
+
     def _look(self) -> None:
-        """What there is to hide; again every `LOOK_S`, because migrations add tables."""
-        if time.monotonic() - self._looked_s < LOOK_S and self._looked_s:
+        """What there is to hide; again after a change, and every `LOOK_S`: the engine adds tables
+        by itself."""
+        now_s = time.monotonic()
+        is_fresh = self._changed_s < self._looked_s and now_s - self._looked_s < LOOK_S
+        if is_fresh and not self._changing:
             return
         with self._engine.handle() as handle:
             self._hidden = _hidden(handle)
             self._databases = {row[0] for row in handle.texts("SELECT name FROM system.databases")}
         self._passed = {}
-        self._looked_s = time.monotonic()
+        # When it began: what was added meanwhile may not have been seen.
+        self._looked_s = now_s
 
     def checked(self, handle: Handle, sql: str, question: Question) -> str:
         """The text to run in place of `sql`. Raises Fault where the reader may not ask it.

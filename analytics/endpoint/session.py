@@ -134,7 +134,10 @@ class Sessions:
         if not is_insert(head):
             bytes_max = self._limits.statement_bytes_max
         sql = _text("", itertools.chain([head], blocks), bytes_max=bytes_max)
-        return self._run(handle, question, sql)
+        if is_insert(head) or _SELECT.match(sql):
+            return self._run(handle, question, sql)
+        with self._guard.changing():
+            return self._run(handle, question, sql)
 
     def _run(self, handle: Handle, question: Question, sql: str) -> Answer:
         found = _FORMAT.search(sql)
