@@ -15,8 +15,7 @@ from schemas.errors import Unusable
 from schemas.names import TENANT
 
 from .contract import DATABASE, READER, TENANT_VIEWS, VIEWS, WRITER, tenant_reader
-from .endpoint.limits import Limits
-from .endpoint.question import spill_settings
+from .endpoint.limits import Limits, reader_bounds, spill_settings
 from .migrate import CLUSTER
 
 if TYPE_CHECKING:
@@ -89,15 +88,7 @@ def _users(tenants: Iterable[str]) -> list[str]:
 
 
 def _profile(limits: Limits) -> str:
-    settings = {
-        "max_execution_time": limits.read_s_max,
-        "max_memory_usage": limits.read_memory_bytes_max,
-        "max_threads": limits.read_threads_max,
-        "max_rows_to_read": limits.scanned_rows_max,
-        "max_result_rows": limits.result_rows_max,
-        "max_result_bytes": limits.result_bytes_max,
-    }
-    bounds = [f"{name} = {value} MAX {value}" for name, value in settings.items()]
+    bounds = [f"{name} = {value} MAX {value}" for name, value in reader_bounds(limits).items()]
     bounds += [f"{name} = {value} CONST" for name, value in spill_settings(limits).items()]
     return (
         f"CREATE SETTINGS PROFILE OR REPLACE heddle_reader_limits SETTINGS {', '.join(bounds)}, "

@@ -30,8 +30,7 @@ import psutil
 
 from analytics.ask import sql_of
 from analytics.contract import DATABASE, FACTS, VIEWS
-from analytics.endpoint.limits import Limits
-from analytics.endpoint.question import spill_settings
+from analytics.endpoint.limits import Limits, spill_settings
 from analytics.link import Address, Link
 from analytics.prices import read_prices
 from analytics.sink import Sink

@@ -17,7 +17,13 @@ AS WITH
         )
         FROM heddle.load_of_day
     ) AS book,
-    (SELECT max(price_of_day.currency) FROM heddle.price_of_day) AS of_book,
+    (
+        SELECT max(known.currency) FROM (
+            SELECT price_book.currency AS currency FROM heddle.price_book
+            UNION ALL
+            SELECT price_rates.currency FROM heddle.price_rates
+        ) AS known
+    ) AS of_book,
     (SELECT lives_made.at FROM heddle.lives_made) AS seen_now,
     (SELECT max(days_patterns.seen) FROM heddle.days_patterns) AS basis_now,
     (SELECT max(days_patterns.basis) FROM heddle.days_patterns) AS since,

@@ -3,7 +3,7 @@
 The embedded engine has no users, so the endpoint is the guard. In order:
 
 1. the engine's own parser rewrites the text (one statement, no comments, no heredocs), and what it
-   wrote is what runs from here on;
+   wrote is what runs from here on; its format must be one of `shapes`;
 2. the unresolved query tree, which evaluates nothing, must hold no table function, no function
    outside the safe families, and no name of a hidden table;
 3. the resolved tree must hold no table but the allowed ones.
@@ -21,22 +21,25 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from analytics.contract import DATABASE, SYSTEM_TABLES, TENANT_VIEWS, VIEWS
 
 from .engine import escaped
 from .faults import ACCESS_DENIED, BAD_ARGUMENTS, fault
+from .shapes import check_form
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from .engine import Engine, Handle
     from .question import Question
 
-_FORMAT: Final = re.compile(r"\s*\bFORMAT (\w+)$")
+_FORMAT: Final = re.compile(r"\s*\bFORMAT (?:(?P<form>\w+)|`(?P<quoted>[^`]+)`)$")
 _OUTFILE: Final = re.compile(r"^\s*INTO OUTFILE\b", re.MULTILINE)
 _SETTINGS: Final = re.compile(r"^\s*SETTINGS\b", re.MULTILINE)
+_PARALLEL: Final = re.compile(r"^\s*PARALLEL WITH\b", re.MULTILINE)
 _SELECT: Final = re.compile(r"^[\s(]*(?:SELECT|WITH)\b")
 _CATALOGUE: Final = re.compile(
     rf"(?:DESCRIBE TABLE|EXISTS(?: TABLE| VIEW)?) (?:{DATABASE}\.)?(?P<view>\w+)"
@@ -85,7 +88,8 @@ class Guard:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._looked_s = 0.0
+        self._looked_s = self._changed_s = 0.0
+        self._changing: set[object] = set()
         self._passed: dict[object, str] = {}
         with engine.handle() as handle:
             self._functions = _safe_functions(handle)
@@ -94,15 +98,34 @@ class Guard:
         self._tenants_tables = _tables(TENANT_VIEWS)
         self._look()
 
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Around a statement that may add tables: before it has ended, every question looks anew.
+
+        A name that nobody knows yet is hidden too late: an error on the way to a table may quote
+        what stands in it.
+        """
+        mark = object()
+        self._changing.add(mark)
+        try:
+            yield
+        finally:
+            self._changed_s = time.monotonic()
+            self._changing.discard(mark)
+
     def _look(self) -> None:
-        """What there is to hide; again every `LOOK_S`, because migrations add tables."""
-        if time.monotonic() - self._looked_s < LOOK_S and self._looked_s:
+        """What there is to hide; again after a change, and every `LOOK_S`: the engine adds tables
+        by itself."""
+        now_s = time.monotonic()
+        is_fresh = self._changed_s < self._looked_s and now_s - self._looked_s < LOOK_S
+        if is_fresh and not self._changing:
             return
         with self._engine.handle() as handle:
             self._hidden = _hidden(handle)
             self._databases = {row[0] for row in handle.texts("SELECT name FROM system.databases")}
         self._passed = {}
-        self._looked_s = time.monotonic()
+        # When it began: what was added meanwhile may not have been seen.
+        self._looked_s = now_s
 
     def checked(self, handle: Handle, sql: str, question: Question) -> str:
         """The text to run in place of `sql`. Raises Fault where the reader may not ask it.
@@ -121,9 +144,11 @@ class Guard:
 
     def _looked_through(self, handle: Handle, sql: str, question: Question) -> str:
         params = question.params
-        text = _rewritten(handle, sql)
-        ending = _FORMAT.search(text)
-        body = text[: ending.start()] if ending else text
+        text = self._rewritten(sql)
+        body = text
+        if ending := _FORMAT.search(text):
+            check_form(ending["form"] or ending["quoted"])
+            body = text[: ending.start()]
         if catalogue := _CATALOGUE.fullmatch(body):
             _check_catalogue(catalogue, views_of(question.tenant))
             return text
@@ -135,6 +160,20 @@ class Guard:
         _check_tables((row[0] for row in resolved), allowed)
         return text
 
+    def _rewritten(self, sql: str) -> str:
+        """The text as the engine's parser understands it. Raises Fault: no single statement.
+
+        On a handle of its own: `offset` and `extremes` of the question would change this answer.
+        """
+        if "\0" in sql:
+            raise fault(BAD_ARGUMENTS, "a query holds no NUL")
+        with self._engine.handle() as handle:
+            answer = handle.run(
+                "SELECT formatQuery({query:String})", form="TSVRaw", params={"query": escaped(sql)}
+            )
+        text: str = answer.bytes().decode()
+        return text.strip()
+
     def _check_text(self, body: str) -> None:
         if not _SELECT.match(body):
             raise fault(ACCESS_DENIED, "a reader may only SELECT")
@@ -142,6 +181,8 @@ class Guard:
             raise fault(ACCESS_DENIED, "INTO OUTFILE is not for readers")
         if _SETTINGS.search(body):
             raise fault(ACCESS_DENIED, "SETTINGS in a query are not for readers")
+        if _PARALLEL.search(body):
+            raise fault(ACCESS_DENIED, "PARALLEL WITH is not for readers")
         if hidden := self._hidden.search(body):
             raise fault(ACCESS_DENIED, f"{hidden.group()} is not a documented view")
 
@@ -204,17 +245,6 @@ def cut_to_views(tenant: str) -> str:
         # Of the letters of schemas.names.TENANT alone: nothing in it needs a second quoting.
         filters |= {f"{DATABASE}.{view}": f"tenant = ''{tenant}''" for view in TENANT_VIEWS}
     return "{" + ", ".join(f"'{name}': '{text}'" for name, text in filters.items()) + "}"
-
-
-def _rewritten(handle: Handle, sql: str) -> str:
-    """The text as the engine's parser understands it. Raises Fault: no single statement."""
-    if "\0" in sql:
-        raise fault(BAD_ARGUMENTS, "a query holds no NUL")
-    answer = handle.run(
-        "SELECT formatQuery({query:String})", form="TSVRaw", params={"query": escaped(sql)}
-    )
-    text: str = answer.bytes().decode()
-    return text.strip()
 
 
 def _safe_functions(handle: Handle) -> set[str]:

@@ -1,8 +1,9 @@
-"""Every bound of the ledger process, by name."""
+"""Every bound of the ledger process, by name, and the engine's settings that keep readers to it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 MIB = 1024 * 1024
 
@@ -51,3 +52,28 @@ class Limits:
     merged_parts_max: int = 6
     """Of one merge. It holds buffers of every column of each, 34 MiB for a part of `pattern_life`;
     a hundred, as the engine would take, are more than the whole process may have."""
+
+
+_READERS: Final = {
+    "max_execution_time": "read_s_max",
+    "max_memory_usage": "read_memory_bytes_max",
+    "max_threads": "read_threads_max",
+    "max_rows_to_read": "scanned_rows_max",
+    "max_result_rows": "result_rows_max",
+    "max_result_bytes": "result_bytes_max",
+}
+"""By the engine's setting."""
+
+
+def reader_bounds(limits: Limits) -> dict[str, int]:
+    """Of one question; a reader may lower each."""
+    return {name: getattr(limits, limit) for name, limit in _READERS.items()}
+
+
+def spill_settings(limits: Limits) -> dict[str, int]:
+    """Groups and sorts larger than a share of a question's memory go on in files, bounded too."""
+    return {
+        "max_bytes_before_external_group_by": limits.read_spill_bytes_min,
+        "max_bytes_before_external_sort": limits.read_spill_bytes_min,
+        "max_temporary_data_on_disk_size_for_query": limits.read_spill_bytes_max,
+    }

@@ -15,12 +15,10 @@ from analytics.contract import DATABASE, READER, WRITER, tenant_reader
 from schemas.errors import Unusable
 from schemas.names import TENANT
 
-from .faults import AUTHENTICATION_FAILED, BAD_ARGUMENTS, NOT_IMPLEMENTED, READONLY, fault
+from .faults import AUTHENTICATION_FAILED, BAD_ARGUMENTS, NOT_IMPLEMENTED, fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from .limits import Limits
 
 Role = Literal["writer", "reader"]
 
@@ -32,25 +30,8 @@ _TRANSPORT: Final = frozenset({
     "cancel_http_readonly_queries_on_client_close", "http_zlib_compression_level", "log_comment",
 })  # fmt: skip
 """Parameters for the HTTP side of a server; the engine is not told. Sessions are not kept."""
-_BOUNDED: Final = {
-    "max_execution_time": "read_s_max",
-    "max_memory_usage": "read_memory_bytes_max",
-    "max_threads": "read_threads_max",
-    "max_rows_to_read": "scanned_rows_max",
-    "max_result_rows": "result_rows_max",
-    "max_result_bytes": "result_bytes_max",
-}
-"""Settings that a reader may lower."""
-_READER_SETTINGS: Final = re.compile(
-    r"(?:output_format|format|date_time|bool)_\w+|session_timezone|extremes|join_use_nulls"
-    r"|prefer_column_name_to_alias|use_query_cache|limit|offset|result_overflow_mode"
-    r"|cast_string_to_dynamic_use_inference|use_query_condition_cache|max_block_size"
-)
-"""Settings that shape an answer and reach nothing else. The overflow mode stays ours."""
 TENANTS_MAX: Final = 1_000
 """Readers of one tenant each; every question compares its password with all of theirs."""
-_FOR_INSERTS: Final = re.compile(r"(?:async_insert|wait_for_async_insert|insert)(?:_\w+)?")
-"""Drivers send them with every question (JDBC: async_insert); to a reader they mean nothing."""
 _SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -109,40 +90,6 @@ def asked(
         buffered=given.get("wait_end_of_query") == "1",
         may_write=role == "writer" and method != "GET",
     )
-
-
-def reader_settings(given: Mapping[str, str], limits: Limits) -> dict[str, str | int]:
-    """Our limits, lowered where the reader asks for less. Raises Fault for any other setting."""
-    settings: dict[str, str | int] = {
-        name: getattr(limits, limit) for name, limit in _BOUNDED.items()
-    }
-    for name, text in given.items():
-        if name in _BOUNDED:
-            settings[name] = min(int(settings[name]), _whole(name, text) or int(settings[name]))
-        elif _READER_SETTINGS.fullmatch(name):
-            settings[name] = text
-        elif _FOR_INSERTS.fullmatch(name):
-            continue
-        else:
-            raise fault(READONLY, f"Cannot modify '{name}' setting in readonly mode")
-    settings["result_overflow_mode"] = "throw"
-    return settings | spill_settings(limits)
-
-
-def spill_settings(limits: Limits) -> dict[str, str | int]:
-    """Groups and sorts larger than a share of a question's memory go on in files, bounded too."""
-    return {
-        "max_bytes_before_external_group_by": limits.read_spill_bytes_min,
-        "max_bytes_before_external_sort": limits.read_spill_bytes_min,
-        "max_temporary_data_on_disk_size_for_query": limits.read_spill_bytes_max,
-    }
-
-
-def _whole(name: str, text: str) -> int:
-    try:
-        return max(0, int(float(text)))
-    except (ValueError, OverflowError):
-        raise fault(BAD_ARGUMENTS, f"setting {name} is no number")
 
 
 def _settings(given: Mapping[str, str]) -> dict[str, str]:

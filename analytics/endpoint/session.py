@@ -23,7 +23,7 @@ from .faults import (
 )
 from .guard import cut_to_views
 from .inserts import HEAD_BYTES_MAX, insert_head, is_insert
-from .question import reader_settings
+from .shapes import check_form, reader_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .question import Question, Role
 
-_FORMAT: Final = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
+_FORMAT: Final = re.compile(r"\bFORMAT\s+([`\"]?)(?P<form>\w+)\1\s*;?\s*$", re.IGNORECASE)
 _STREAMED: Final = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
 """Formats whose blocks can be written one after the other: no head, no tail."""
 _SELECT: Final = re.compile(r"[\s(]*(?:SELECT|WITH)\b", re.IGNORECASE)
@@ -98,6 +98,7 @@ class Sessions:
     def _read(self, handle: Handle, question: Question, body: Iterable[bytes]) -> Answer:
         if question.database not in (DATABASE, "default"):
             raise fault(ACCESS_DENIED, f"readers read {DATABASE} only")
+        check_form(question.form)
         handle.use(DATABASE)
         sql = _text(question.sql, body, bytes_max=self._limits.statement_bytes_max)
         handle.set({
@@ -133,11 +134,14 @@ class Sessions:
         if not is_insert(head):
             bytes_max = self._limits.statement_bytes_max
         sql = _text("", itertools.chain([head], blocks), bytes_max=bytes_max)
-        return self._run(handle, question, sql)
+        if is_insert(head) or _SELECT.match(sql):
+            return self._run(handle, question, sql)
+        with self._guard.changing():
+            return self._run(handle, question, sql)
 
     def _run(self, handle: Handle, question: Question, sql: str) -> Answer:
         found = _FORMAT.search(sql)
-        form = found.group(1) if found else question.form
+        form = found["form"] if found else question.form
         is_select = _SELECT.match(sql) is not None
         if is_select and form in _STREAMED and not question.buffered:
             blocks = self._bounded(handle.stream(sql, form=form, params=question.params))

@@ -119,7 +119,7 @@ def test_another_book_of_the_same_days_is_refused_for_storage(ledger: Ledger) ->
     of = events.pattern("shelf", tenant="shelf", requested_at=NOON)
     records: list[Record] = [events.published(of, generated_at=NOON, published_at=NOON)]
     house = told(ledger, records)
-    with pytest.raises(Unusable, match="z-shelf-\\w+: shelf-\\w+ already prices storage"):
+    with pytest.raises(Unusable, match=r"z-shelf-\w+: shelf-\w+ already prices storage"):
         told(ledger, records, dearer(with_storage=True))
     refresh(ledger)
     assert ask(ledger, "SELECT count() AS days FROM daily_storage") != [{"days": 0}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +13,14 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from analytics.ask import questions
 from analytics.contract import VIEWS
+from tests.services.ledger_break_outs import (
+    BREAK_OUTS,
+    MARK,
+    BreakOut,
+    Surroundings,
+    listening,
+    surrounded,
+)
 from tests.services.ledger_child import Ledger, running
 
 ALLOWED = [
@@ -42,138 +50,18 @@ ALLOWED = [
     "SELECT outcome FROM patterns WHERE request_id = lower(hex(sipHash128(toUInt64(7))))",
 ]
 
-BREAK_OUTS = [
-    # Writing.
-    "INSERT INTO heddle.raw_failed (event_id) VALUES ('x')",
-    "INSERT INTO patterns SELECT * FROM patterns",
-    "CREATE TABLE heddle.mine (a Int8) ENGINE = Memory",
-    "CREATE TEMPORARY TABLE mine (a Int8)",
-    "DROP TABLE heddle.pattern_life",
-    "ALTER TABLE heddle.pattern_life DELETE WHERE 1",
-    "TRUNCATE TABLE heddle.pattern_life",
-    "OPTIMIZE TABLE heddle.pattern_life",
-    "CREATE FUNCTION mine AS x -> x",
-    "SYSTEM FLUSH LOGS",
-    "SYSTEM STOP MERGES",
-    "KILL QUERY WHERE 1",
-    "BACKUP TABLE heddle.pattern_life TO File('x')",
-    "ATTACH TABLE mine",
-    "RENAME TABLE heddle.pattern_life TO heddle.gone",
-    "USE default",
-    "BEGIN TRANSACTION",
-    "GRANT ALL ON *.* TO heddle_reader",
-    # Files.
-    "SELECT 1 INTO OUTFILE '{folder}/stolen.txt'",
-    "SELECT 1 INTO OUTFILE '{folder}/stolen.txt' FORMAT CSV",
-    "SELECT 1 /* */ INTO/**/OUTFILE '{folder}/stolen.txt'",
-    "SELECT file('/etc/passwd')",
-    "SELECT FILE('/etc/passwd')",
-    "SELECT `file`('/etc/passwd')",
-    "SELECT toInt8(file('/etc/passwd'))",
-    "SELECT (SELECT file('/etc/passwd'))",
-    "SELECT * FROM patterns WHERE tier = file('/etc/passwd')",
-    "SELECT 1 LIMIT (SELECT length(file('/etc/passwd')))",
-    "SELECT arrayMap(x -> file(x), ['/etc/passwd'])",
-    "SELECT * FROM file('/etc/passwd', 'LineAsString')",
-    "SELECT * FROM `file`('/etc/passwd', 'LineAsString')",
-    "SELECT count() FROM patterns WHERE tier IN (SELECT * FROM file('/etc/passwd', LineAsString))",
-    "SELECT * FROM default.`/etc/passwd`",
-    "SELECT * FROM default.`passwd.csv`",
-    "SELECT * FROM '/etc/passwd'",
-    "DESCRIBE TABLE file('/etc/passwd', 'LineAsString')",
-    "DESCRIBE (SELECT * FROM file('/etc/passwd', 'LineAsString'))",
-    # The network.
-    "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
-    "SELECT * FROM s3('http://127.0.0.1:1/b/k', 'LineAsString')",
-    "SELECT * FROM remote('127.0.0.1', 'heddle', 'pattern_life')",
-    "SELECT * FROM remote('127.0.0.1', view(SELECT 1))",
-    "SELECT * FROM mysql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
-    "SELECT * FROM postgresql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
-    "SELECT AIGenerate('x')",
-    # Other tables.
-    "SELECT * FROM heddle.pattern_life",
-    "SELECT * FROM pattern_life",
-    "SELECT * FROM heddle.`pattern_life`",
-    'SELECT * FROM "heddle"."raw_feedback"',
-    "SELECT * FROM heddle . raw_feedback AS patterns",
-    "SELECT * FROM heddle.raw_feedback AS `p, identifier: heddle.patterns`",
-    "SELECT (SELECT count() FROM heddle.raw_feedback)",
-    "SELECT (SELECT toInt8(any(event_id)) FROM heddle.raw_feedback)",
-    "SELECT 1 IN heddle.raw_offsets",
-    "SELECT count() FROM patterns UNION ALL SELECT count() FROM heddle.raw_feedback",
-    "SELECT count() FROM patterns EXCEPT SELECT count() FROM heddle.raw_feedback",
-    "WITH patterns AS (SELECT * FROM heddle.raw_feedback) SELECT * FROM patterns",
-    "SELECT * FROM patterns LEFT JOIN heddle.migrations ON 1",
-    "SELECT * FROM merge('heddle', '.*')",
-    "SELECT * FROM merge('heddle', 'raw.*') AS patterns",
-    "SELECT * FROM mergeTreeIndex(heddle, pattern_life)",
-    "SELECT * FROM mergeTreeProjection(heddle, pattern_life, x)",
-    "SELECT * FROM view(SELECT 1)",
-    "SELECT * FROM loop(heddle.pattern_life)",
-    "SELECT * FROM numbers(10)",
-    "SELECT * FROM generateRandom('a Int8')",
-    "SELECT * FROM values('a Int8', 1)",
-    "SELECT * FROM input('a Int8')",
-    "SELECT * FROM null('a Int8')",
-    "SELECT * FROM cluster('default', heddle.pattern_life)",
-    "SELECT * FROM executable('id', 'TSV', 'a String')",
-    "SELECT * FROM Python('os')",
-    "SELECT * FROM Python(os)",
-    "SELECT * FROM dictionary('x')",
-    "SELECT * FROM {table:Identifier}",
-    "SELECT * FROM heddle.{table:Identifier}",
-    "DESCRIBE TABLE heddle.pattern_life",
-    "SHOW CREATE TABLE heddle.patterns",
-    "EXISTS TABLE heddle.pattern_life",
-    "EXPLAIN SELECT * FROM patterns",
-    "EXPLAIN ESTIMATE SELECT * FROM heddle.pattern_life",
-    "CHECK TABLE heddle.pattern_life",
-    # System.
-    "SELECT * FROM system.processes",
-    "SELECT * FROM system.query_log",
-    "SELECT * FROM system.parts",
-    "SELECT * FROM system.server_settings",
-    "SELECT * FROM system.functions",
-    "SELECT * FROM `system`.`disks`",
-    "SELECT (SELECT toInt8(any(path)) FROM system.disks)",
-    "SELECT * FROM information_schema.tables",
-    "SELECT * FROM INFORMATION_SCHEMA.TABLES",
-    "SHOW PROCESSLIST",
-    "SHOW SETTINGS",
-    "SELECT getServerSetting('path')",
-    "SELECT getMacro('x')",
-    "SELECT sleep(1)",
-    "SELECT hasColumnInTable('heddle', 'pattern_life', 'tenant')",
-    "SELECT joinGet('heddle.pattern_life', 'tenant', 1)",
-    "SELECT dictGet('x', 'y', 1)",
-    "SELECT currentProfiles()",
-    "SELECT initializeAggregation('sum', 1)",
-    # Limits.
-    "SET readonly = 0",
-    "SET max_execution_time = 0",
-    "SELECT 1 SETTINGS max_threads = 64",
-    "SELECT 1 SETTINGS readonly = 0",
-    "SELECT * FROM (SELECT 1 SETTINGS max_memory_usage = 0)",
-    "SELECT * FROM patterns SETTINGS additional_table_filters = {}",
-    # More than one statement, and odd text.
-    "SELECT 1; SELECT * FROM heddle.pattern_life",
-    "SELECT 1; DROP TABLE heddle.pattern_life",
-    "SELECT 1 -- \n; SELECT 2",
-    "SELECT $x$ ; $x$; SELECT * FROM heddle.pattern_life",
-    "SELECT '\\'; SELECT * FROM heddle.pattern_life --'",
-    "",
-    ";",
-    "SELECT 1 \0 ; DROP TABLE heddle.pattern_life",
-]
-
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     folder = tmp_path_factory.mktemp("ledger")
-    with running(
-        folder, read_s_max=3, result_rows_max=5_000, read_memory_bytes_max=200_000_000
-    ) as one:
+    with running(folder, read_s_max=3) as one:
         yield one
+
+
+@pytest.fixture(scope="module")
+def around(ledger: Ledger, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundings]:
+    with surrounded(ledger, tmp_path_factory.mktemp("around")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -207,15 +95,54 @@ def test_every_question_with_a_name_runs_as_reader(reader: Any, name: str) -> No
     assert reader.query(questions()[name].sql).column_names is not None
 
 
-@pytest.mark.parametrize("sql", BREAK_OUTS)
 @pytest.mark.parametrize("ending", ["", "\n FORMAT TSV"])
-def test_nothing_breaks_out(reader: Any, tmp_path: Path, sql: str, ending: str) -> None:
-    """Every known way out is refused, leaves no file, and its refusal quotes no data."""
-    text = sql.replace("{folder}", str(tmp_path)) + ending
-    with pytest.raises(Exception) as refusal:  # noqa: PT011
-        reader.raw_query(text, parameters={"table": "pattern_life"})
-    assert "root:" not in str(refusal.value)
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("way", BREAK_OUTS, ids=lambda way: way.sql)
+def test_nothing_breaks_out(reader: Any, around: Surroundings, way: BreakOut, ending: str) -> None:
+    """Every known way out is refused by the guard's own code, touches nothing and tells nothing."""
+    with pytest.raises(DatabaseError) as refusal:
+        reader.raw_query(around.places(way.sql) + ending, parameters={"table": "raw_failed"})
+    assert refusal.value.code == (way.formatted_code if ending else way.code)
+    assert MARK not in str(refusal.value)
+    around.check_untouched()
+
+
+@pytest.mark.parametrize("way", [way for way in BREAK_OUTS if way.bare in ("answers", "connects")],
+                         ids=lambda way: way.sql)  # fmt: skip
+def test_without_the_guard_they_would_break_out(
+    ledger: Ledger, around: Surroundings, way: BreakOut
+) -> None:
+    """The same texts, as the writer: they are answered, or they reach a listener. So it is the
+    guard that refuses them, not a file that is missing or a port that is closed."""
+    client = ledger.client("writer", autogenerate_session_id=False)
+    # A listener of its own: the engine tries again when nobody waits any more.
+    with listening() as listener:
+        sql = replace(around, listener=listener).places(way.sql)
+        if way.bare == "answers":
+            client.raw_query(sql, parameters={"table": "raw_failed"})
+        else:
+            with pytest.raises(DatabaseError):
+                client.raw_query(sql)
+            assert listener.connections
+    client.close()
+
+
+@pytest.mark.parametrize("place", ["heddle", "another"])
+def test_a_table_is_hidden_from_its_first_moment(ledger: Ledger, reader: Any, place: str) -> None:
+    """No question finds a new table before the guard knows of it, not even by an error on it."""
+    writer = ledger.client("writer")
+    for number in range(5):
+        reader.raw_query("SELECT 1")  # The guard has just looked.
+        database = place if place == "heddle" else f"another_{number}"
+        writer.command(f"CREATE DATABASE IF NOT EXISTS {database}")
+        writer.command(f"CREATE TABLE {database}.new_{number} ENGINE = Memory AS SELECT '{MARK}' w")
+        # Without its database, as that is the readers' own.
+        name = f"new_{number}" if place == "heddle" else f"{database}.new_{number}"
+        with pytest.raises(DatabaseError) as refusal:
+            reader.raw_query(f"SELECT (SELECT toInt8(any(w)) FROM {name})")  # noqa: S608
+        assert refusal.value.code == 497
+        assert MARK not in str(refusal.value)
+        writer.command(f"DROP TABLE {database}.new_{number}")
+    writer.close()
 
 
 def test_refusals_quote_no_data(ledger: Ledger, reader: Any) -> None:
@@ -248,41 +175,6 @@ def test_the_catalogue_shows_the_views_alone(reader: Any) -> None:
     assert databases == [("heddle",)]
     tables = reader.query("SELECT DISTINCT table FROM system.columns").result_rows
     assert {row[0] for row in tables} == set(VIEWS)
-
-
-@pytest.mark.parametrize(
-    ("sql", "code"),
-    [
-        ("WITH range(1000) AS r SELECT count() FROM (SELECT arrayJoin(r) a) x,"
-         " (SELECT arrayJoin(r) b) y, (SELECT arrayJoin(r) c) z, (SELECT arrayJoin(r) d) w", 159),
-        ("SELECT a.name FROM system.settings AS a, system.settings AS b", 396),
-        ("SELECT groupArray(a) FROM (SELECT arrayJoin(range(50000000)) a)", 241),
-    ],
-)  # fmt: skip
-def test_limits_end_a_question(reader: Any, sql: str, code: int) -> None:
-    """Time, rows and memory of a question are bounded, each told by ClickHouse's own code."""
-    with pytest.raises(DatabaseError) as refusal:
-        reader.query(sql)
-    assert refusal.value.code == code
-
-
-def test_a_reader_may_lower_limits_but_not_raise_them(ledger: Ledger) -> None:
-    """Limits in the address are taken where they are lower, ours where they are not."""
-    client = ledger.client("reader")
-    client.params["max_result_rows"] = "10"
-    with pytest.raises(DatabaseError, match="396"):
-        client.query("SELECT name FROM system.settings")
-    client.params["max_result_rows"] = "1000000000"
-    with pytest.raises(DatabaseError, match="396"):
-        client.query("SELECT a.name FROM system.settings AS a, system.settings AS b")
-    client.params.clear()
-    client.params["readonly"] = "0"
-    with pytest.raises(DatabaseError):
-        client.command("DROP TABLE heddle.pattern_life")
-    client.params["allow_ddl"] = "1"
-    with pytest.raises(DatabaseError, match="164"):
-        client.query("SELECT 1")
-    client.close()
 
 
 def test_short_questions_are_answered_beside_long_ones(ledger: Ledger) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from analytics.access import READERS, TENANT_ROLE, access
 from analytics.contract import READER, TENANT_VIEWS, VIEWS, WRITER, tenant_reader
-from analytics.endpoint.limits import Limits
-from analytics.endpoint.question import spill_settings
+from analytics.endpoint.limits import Limits, reader_bounds, spill_settings
 from schemas.errors import Unusable
 
 
@@ -91,12 +90,16 @@ def test_a_tenant_s_policy_comes_before_its_question() -> None:
     assert not any("heddle_tenant_limits" in one for one in access())
 
 
-def test_readers_of_a_server_spill_as_at_the_endpoint() -> None:
-    """Large groups go on in files on a server too, as bounded as here, and no reader changes it."""
+def test_readers_of_a_server_have_the_endpoints_bounds() -> None:
+    """Large groups go on in files on a server too, as bounded as here, and no reader changes it;
+    the other bounds may be lowered, not raised."""
     (text,) = [one for one in access() if "OR REPLACE heddle_reader_limits" in one]
     kept = re.findall(r"(\w+) = (\d+) CONST", text)
     spilled = [(name, str(value)) for name, value in spill_settings(Limits()).items()]
     assert kept == [*spilled, ("allow_ddl", "0")]
+    bounded = [(name, str(value)) for name, value in reader_bounds(Limits()).items()]
+    assert re.findall(r"(\w+) = (\d+) MAX \2\b", text) == bounded
+    assert len(bounded) == 6
 
 
 def test_users_come_without_a_way_in() -> None:

@@ -1,4 +1,4 @@
-"""Who asks what: two users, told apart in constant time, and the settings each may give."""
+"""Who asks what: two users, told apart in constant time, and what each request says."""
 
 from __future__ import annotations
 
@@ -8,15 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from analytics.endpoint.faults import Fault, from_engine
-from analytics.endpoint.limits import Limits
-from analytics.endpoint.question import (
-    Passwords,
-    Question,
-    asked,
-    read_tenants,
-    reader_settings,
-    spill_settings,
-)
+from analytics.endpoint.question import Passwords, Question, asked, read_tenants
 from schemas.errors import Unusable
 
 PASSWORDS = Passwords(writer="w", reader="r", tenants={"acme": "a", "mill": "m"})
@@ -85,30 +77,6 @@ def test_a_setting_is_a_plain_name() -> None:
     """Names go into SQL text; anything else is refused before."""
     with pytest.raises(Fault):
         ask(f"/?{quote('a = 1, readonly')}=0", basic("heddle_writer", "w"))
-
-
-def test_readers_lower_limits_and_nothing_else() -> None:
-    """The lower of the two counts, nought means ours, and other settings are refused."""
-    limits = Limits(read_s_max=30)
-    assert reader_settings({"max_execution_time": "5"}, limits)["max_execution_time"] == 5
-    assert reader_settings({"max_execution_time": "60"}, limits)["max_execution_time"] == 30
-    assert reader_settings({"max_execution_time": "0"}, limits)["max_execution_time"] == 30
-    assert (
-        reader_settings({"result_overflow_mode": "break"}, limits)["result_overflow_mode"]
-        == "throw"
-    )
-    assert reader_settings({}, limits).items() >= spill_settings(limits).items()
-    for name in (
-        "readonly",
-        "allow_ddl",
-        "additional_table_filters",
-        "max_memory_usage_for_user",
-        *spill_settings(limits),
-    ):
-        with pytest.raises(Fault, match=name):
-            reader_settings({name: "1"}, limits)
-    with pytest.raises(Fault, match="no number"):
-        reader_settings({"max_threads": "many"}, limits)
 
 
 def test_the_engines_errors_keep_number_and_name() -> None:
