@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTEST=".venv/bin/python -m pytest"
 # About half of the time of all services.
-WAITING=(faust client runner secured stack)
+WAITING=(client faust ledger_deaths ledger_writers live loom machine runner secured stack)
 
 if [ $# -gt 0 ]; then
     exec $PYTEST "$@"
