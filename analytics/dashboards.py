@@ -149,12 +149,20 @@ GROUPS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                 "FROM daily_patterns AS f WHERE $__dateFilter(day) GROUP BY time ORDER BY time",
             ),
             Panel(
+                title="Cost per generated pattern, by model",
+                sql="SELECT toDateTime(day) AS time, concat(model, '@', version) AS model_version, "
+                "toFloat64(sum(f.cost)) / nullIf(sum(f.generated), 0) AS direct "
+                "FROM daily_patterns AS f WHERE $__dateFilter(day) "
+                "GROUP BY time, model_version ORDER BY time",
+            ),
+            Panel(
                 title="Where the money goes",
                 sql="SELECT toDateTime(day) AS time, kind, toFloat64(sum(f.cost)) AS money "
                 "FROM daily_costs AS f WHERE $__dateFilter(day) GROUP BY time, kind "
-                "UNION ALL SELECT toDateTime(day) AS time, 'idle', "
-                "toFloat64(sum(f.loaded_cost) - sum(f.cost)) "
-                "FROM daily_costs AS f WHERE $__dateFilter(day) GROUP BY time ORDER BY time",
+                "UNION ALL SELECT toDateTime(day) AS time, one.1 AS kind, "
+                "toFloat64(sum(one.2)) FROM daily_costs AS f "
+                "ARRAY JOIN [('load', f.load_cost), ('idle', f.idle_cost)] AS one "
+                "WHERE $__dateFilter(day) GROUP BY time, kind ORDER BY time",
             ),
             Panel(
                 title="By tenant",
