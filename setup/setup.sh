@@ -186,6 +186,16 @@ build_environment() {
     bootstrap
     # Without isolation: nothing unlocked is fetched.
     .venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
+    compile_once
+}
+
+# Bytecode of what the stages load, as the first start would write it. Where Python is kept from
+# writing any (PYTHONDONTWRITEBYTECODE), every start would compile the model's libraries anew.
+compile_once() {
+    env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -c '
+import analytics.endpoint.server, heddle.run, inference.diffusion, postproc.finish, streams.live.app
+from diffusers import StableDiffusionPipeline
+from transformers import CLIPTextModel, CLIPTokenizer' >&2
 }
 
 # What installs the rest: setup/bootstrap.lock, by hash.
